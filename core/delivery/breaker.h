@@ -7,8 +7,8 @@
  * to GONE. In BACKOFF and MISCONFIGURED one probe at a time is sent, with growing pauses
  * (first `backoff`, at most `probe_max`), and uses up no attempt; a delivered (or
  * rejected: the endpoint works) one leads to OK. Busy endpoints are left alone until
- * `until_ms`, in whatever state. With HSP_OUTAGE_COUNT every failed attempt counts and
- * there is no BACKOFF. */
+ * `until_ms`, in whatever state. With HSP_OUTAGE_COUNT every failed attempt counts, there
+ * is no BACKOFF, and MISCONFIGURED sends one at a time but without pauses of its own. */
 #ifndef HSP_BREAKER_H
 #define HSP_BREAKER_H
 
@@ -33,6 +33,10 @@ struct hsp_breaker {
     int probes;       /* probes failed in a row */
     int64_t until_ms; /* boot clock: nothing is sent before (busy, or the pause before the
                          next probe) */
+    int64_t busy_ms;  /* boot clock: that part of until_ms which the endpoint asked for; 0
+                         after a restart will do */
+    bool unproved;    /* reset, and nothing has passed since: failures are not charged, so
+                         that trying again and again costs no event its attempts */
 };
 
 /* What is to be done with the event. */
@@ -59,10 +63,13 @@ struct hsp_answer {
     bool suspect;          /* the event failed before in a misconfigured way, uncharged */
 };
 
-/* Judge an answer. A misconfigured answer in OK is not charged the first time but marks
- * the event suspect; when a suspect event fails so again in OK (so another one passed
- * meanwhile) both failures are charged: an event refused alone is dead after 1 + retries
- * requests outside probes. An event is dead when attempts > retries. */
+/* Judge an answer. A misconfigured answer to what was sent in OK is not charged the first
+ * time but marks the event suspect; when a suspect event fails so again in OK (so another
+ * one passed meanwhile) both failures are charged, and later ones singly: an event
+ * refused alone is dead after 1 + retries requests outside probes (one more when it also
+ * failed otherwise). An event is dead when attempts > retries. An answer may be late,
+ * that is belong to a request sent before the state changed: it is judged by the state of
+ * now, and GONE, PAUSED and ORPHANED stay what they are. Table: docs/outcomes.md. */
 struct hsp_ruling hsp_breaker_judge(struct hsp_breaker *breaker,
                                     const struct hsp_endpoint_settings *settings,
                                     const struct hsp_answer *answer, int64_t now_boot_ms,
@@ -73,7 +80,7 @@ struct hsp_ruling hsp_breaker_judge(struct hsp_breaker *breaker,
 int64_t hsp_breaker_next(const struct hsp_breaker *breaker, int64_t now_boot_ms);
 /* Would what is sent now be a probe (at most one at a time)? */
 bool hsp_breaker_is_probing(const struct hsp_breaker *breaker);
-/* Back to OK, by hand or after a new configuration; PAUSED and GONE too. */
+/* Back to OK, by hand or after a new configuration, from whatever state. */
 void hsp_breaker_reset(struct hsp_breaker *breaker);
 
 #endif

@@ -5,8 +5,9 @@
  *
  * File (text, fixed-width lines, written in place): a line with the boot id, then a line
  * a slot: boot-clock ms and UTC ms of its end, 16 hex digits each; a request under way
- * has ffffffffffffffff. After a restart a time in the future counts as now; with another
- * boot id the UTC column decides. One thread. */
+ * has ffffffffffffffff and the UTC of its start; a slot never used has zeros. A line that
+ * cannot be read counts as now. After a restart a time in the future counts as now; with
+ * another boot id the UTC column decides. One thread. */
 #ifndef HSP_RATE_H
 #define HSP_RATE_H
 

@@ -31,7 +31,8 @@ enum hs_status hsp_sign_statuspageone(const struct hsp_signer *signer, const cha
                                       struct hs_error *err) HS_MUST_CHECK;
 
 /* The value of webhook-signature: "v1," and base64 for each secret, separated by blanks.
- * A "whsec_" secret is decoded, another one keys with its literal bytes. free(). */
+ * A "whsec_" secret is decoded, another one keys with its literal bytes. free().
+ * HS_E_NOMEM; HS_E_CONFIG: the secrets were loaded without `standard_webhooks`. */
 enum hs_status hsp_sign_standard(const struct hsp_signer *signer, const char *id,
                                  int64_t timestamp, const char *body, size_t length,
                                  char **signature, struct hs_error *err) HS_MUST_CHECK;

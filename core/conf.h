@@ -4,7 +4,7 @@
 #ifndef HSP_CONF_H
 #define HSP_CONF_H
 
-#include "hookspool.h"
+#include "buffer.h"
 #include "units.h"
 #include <confuse.h>
 
@@ -28,9 +28,24 @@ const char *hsp_conf_path(const char *path);
 
 /* Parse the file at `path` into `cfg` (from cfg_init). "${" is literal. The first mistake
  * is reported as "FILE:LINE: …" in `err` (HS_E_CONFIG; HS_E_IO when the file cannot be
- * read). libConfuse has global state: one thread at a time. */
+ * read). libConfuse has global state: a lock lets one thread parse at a time. */
 enum hs_status hsp_conf_parse(cfg_t *cfg, const char *path,
                               struct hs_error *err) HS_MUST_CHECK;
+
+/* The steps of it. Read the bytes of the file, at most 1 MB. */
+enum hs_status hsp_conf_slurp(const char *path, struct hsp_buffer *bytes,
+                              struct hs_error *err) HS_MUST_CHECK;
+/* Append them to `text` with comments as blanks and "${" made literal, line for line.
+ * What libConfuse would take badly is refused (HS_E_CONFIG): an unterminated string or
+ * comment, a brace without its partner, "${" outside quotes, bad escapes. `path` is for
+ * messages. */
+enum hs_status hsp_conf_clean(const char *path, const char *bytes, size_t length,
+                              struct hsp_buffer *text,
+                              struct hs_error *err) HS_MUST_CHECK;
+/* Parse such a text. */
+enum hs_status hsp_conf_parse_text(cfg_t *cfg, const char *path,
+                                   const struct hsp_buffer *text,
+                                   struct hs_error *err) HS_MUST_CHECK;
 
 /* For validators: report "key: what is allowed" with file and line through cfg_error.
  * Returns -1. */

@@ -19,6 +19,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
+#pragma GCC visibility push(default)
 #define HS_MUST_CHECK __attribute__((warn_unused_result))
 #define HS_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 #else
@@ -111,11 +112,11 @@ int hs_kind_parse(const char *word);
 
 /* Texts of an event. All are optional but HS_TEXT_MONITOR_NAME or HS_TEXT_HOST. "" takes
  * a text away. Any bytes are taken: ill-formed UTF-8 is replaced by U+FFFD, one for each
- * maximal ill-formed part (WHATWG Encoding, "decode UTF-8"). */
+ * maximal ill-formed part (WHATWG Encoding, "decode UTF-8"), and so is a NUL byte. */
 enum hs_text {
     HS_TEXT_MONITOR_NAME, /* default: host, or "host/service" by the configured pattern */
     HS_TEXT_MONITOR_ID,   /* default: made from site, system, host and service;
-                             docs/payload.md */
+                             one beyond 256 bytes becomes a hash; docs/payload.md */
     HS_TEXT_MONITOR_URL,  /* default: null */
     HS_TEXT_REGION,       /* default: the configuration's */
     HS_TEXT_ERROR_MESSAGE, /* incident and the like only; default: empty for DOWN */
@@ -223,6 +224,10 @@ enum hs_status hs_spool_put_batch(struct hs_spool *spool,
 
 /* The version of the library that runs, for example "0.1.0". */
 const char *hs_version(void);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

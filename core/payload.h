@@ -5,13 +5,14 @@
 #ifndef HSP_PAYLOAD_H
 #define HSP_PAYLOAD_H
 
-#include "hookspool.h"
+#include "buffer.h"
 #include <json-c/json.h>
 #include <stdbool.h>
 
 #define HSP_PAYLOAD_MAX (1024 * 1024) /* the documented maximum */
 #define HSP_PAYLOAD_DEFAULT_MAX                                                          \
-    (100 * 1024 - 1) /* below what a stock express.json() accepts */
+    (100 * 1024 - 1)           /* below what a stock express.json() accepts */
+#define HSP_MONITOR_ID_MAX 256 /* bytes of monitor.id */
 
 /* What goes into a body. Texts are well-formed UTF-8, NUL-terminated; -1 and NULL are
  * null. */
@@ -50,6 +51,10 @@ struct hsp_payload_facts {
 enum hs_status hsp_payload_check(const char *json, size_t length,
                                  struct hsp_payload_facts *facts,
                                  struct hs_error *err) HS_MUST_CHECK;
+
+/* Append `text` (well-formed UTF-8) as a JSON string with its quotes, escaped as
+ * JSON.stringify does. */
+void hsp_json_string(struct hsp_buffer *out, const char *text, size_t length);
 
 /* Compact JSON text of `value` as JSON.stringify would write it; borrowed from `value`.
  * NULL: out of memory. */

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* An event while an adapter fills it, and how its texts, numbers and the configuration
- * become a payload and the details beside it. Texts are repaired when they are set, so
- * that everything behind is well-formed UTF-8 without NUL bytes; details are kept as
- * ready members of a JSON object, so that their size is known while they come in. */
+/* An event while an adapter fills it. Texts are repaired when they are set, so that
+ * everything behind is well-formed UTF-8 without NUL bytes; details are kept as ready
+ * members of a JSON object, so that their size is known while they come in. */
 #include "config.h"
 
-#include "conf.h"
 #include "error.h"
 #include "event.h"
 #include "id.h"
-#include "payload.h"
+#include "json.h"
 #include "record.h"
 #include "text.h"
 #include "units.h"
@@ -19,29 +17,7 @@
 
 #define INTEGER_MAX (INT64_C(1) << 53)
 #define TIME_MAX INT64_C(253402300799)
-#define DAY_MS INT64_C(86400000)
 #define REPLACEMENT "\xEF\xBF\xBD"
-
-struct detail {
-    char *member;      /* "KEY":"value", as JSON */
-    size_t key_length; /* of "KEY": */
-    size_t length;
-};
-
-struct hs_event {
-    char id[HSP_ID_LENGTH + 1];
-    enum hs_kind kind;
-    enum hs_state state;
-    enum hs_state previous;
-    int64_t created_ms;
-    char *texts[HS_TEXT_COUNT]; /* NULL: not set */
-    int64_t numbers[HS_NUMBER_COUNT];
-    bool has_number[HS_NUMBER_COUNT];
-    struct detail *details;
-    size_t detail_count;
-    size_t detail_bytes; /* of all members */
-    bool details_cut;
-};
 
 static const char *const kind_texts[] = {
     [HS_KIND_INCIDENT] = "incident",
@@ -165,10 +141,10 @@ enum hs_status hs_event_set_number(struct hs_event *event, enum hs_number which,
 }
 
 /* "KEY":"value" of a detail; a NULL member without memory. */
-static struct detail make_detail(const char *key, const char *value, size_t length) {
+static struct hsp_detail make_detail(const char *key, const char *value, size_t length) {
     struct hsp_buffer clean = {0};
     struct hsp_buffer member = {0};
-    struct detail detail = {0};
+    struct hsp_detail detail = {0};
 
     append_clean(&clean, key, strlen(key));
     const size_t clean_key_length = clean.length;
@@ -184,9 +160,10 @@ static struct detail make_detail(const char *key, const char *value, size_t leng
     return detail;
 }
 
-static struct detail *find_detail(struct hs_event *event, const struct detail *like) {
+static struct hsp_detail *find_detail(struct hs_event *event,
+                                      const struct hsp_detail *like) {
     for (size_t i = 0; i < event->detail_count; i++) {
-        struct detail *detail = &event->details[i];
+        struct hsp_detail *detail = &event->details[i];
         if (detail->key_length == like->key_length &&
             memcmp(detail->member, like->member, like->key_length) == 0)
             return detail;
@@ -194,9 +171,9 @@ static struct detail *find_detail(struct hs_event *event, const struct detail *l
     return NULL;
 }
 
-static void remove_detail(struct hs_event *event, struct detail *detail) {
-    struct detail *next = detail + 1;
-    struct detail *end = event->details + event->detail_count;
+static void remove_detail(struct hs_event *event, struct hsp_detail *detail) {
+    struct hsp_detail *next = detail + 1;
+    struct hsp_detail *end = event->details + event->detail_count;
     event->detail_bytes -= detail->length + 1;
     free(detail->member);
     memmove(detail, next, (size_t)(end - next) * sizeof *detail);
@@ -209,7 +186,7 @@ static bool reserve_detail(struct hs_event *event) {
     if (event->details != NULL && (count < 8 || (count & (count - 1)) != 0))
         return true;
     const size_t capacity = count < 8 ? 8 : count * 2;
-    struct detail *grown = realloc(event->details, capacity * sizeof *grown);
+    struct hsp_detail *grown = realloc(event->details, capacity * sizeof *grown);
     if (grown == NULL)
         return false;
     event->details = grown;
@@ -219,12 +196,12 @@ static bool reserve_detail(struct hs_event *event) {
 enum hs_status hs_event_set_detail(struct hs_event *event, const char *key,
                                    const char *value, size_t length,
                                    struct hs_error *err) {
-    struct detail detail = make_detail(key, value, length);
+    struct hsp_detail detail = make_detail(key, value, length);
     if (detail.member == NULL || !reserve_detail(event)) {
         free(detail.member);
         return hsp_fail(err, HS_E_NOMEM, "set detail %s: out of memory", key);
     }
-    struct detail *old = find_detail(event, &detail);
+    struct hsp_detail *old = find_detail(event, &detail);
     if (old != NULL)
         remove_detail(event, old);
     if (event->detail_bytes + detail.length + 1 > HSP_DETAILS_MAX) {
@@ -235,216 +212,4 @@ enum hs_status hs_event_set_detail(struct hs_event *event, const char *key,
     event->details[event->detail_count++] = detail;
     event->detail_bytes += detail.length + 1;
     return HS_OK;
-}
-
-static const char *text_of(const struct hs_event *event, enum hs_text which) {
-    return event->texts[which] == NULL ? "" : event->texts[which];
-}
-
-static int64_t number_of(const struct hs_event *event, enum hs_number which,
-                         int64_t otherwise) {
-    return event->has_number[which] ? event->numbers[which] : otherwise;
-}
-
-/* The configured pattern with its words in braces replaced. */
-static void append_name(struct hsp_buffer *out, const char *pattern,
-                        const struct hs_event *event, const char *site) {
-    const struct {
-        const char *word;
-        const char *text;
-    } words[] = {
-        {"{host}", text_of(event, HS_TEXT_HOST)},
-        {"{service}", text_of(event, HS_TEXT_SERVICE)},
-        {"{system}", text_of(event, HS_TEXT_SYSTEM)},
-        {"{site}", site},
-    };
-    while (*pattern != '\0') {
-        size_t i = 0;
-        const size_t count = sizeof words / sizeof words[0];
-        while (i < count && strncmp(pattern, words[i].word, strlen(words[i].word)) != 0)
-            i++;
-        if (i < count) {
-            hsp_buffer_append(out, words[i].text, strlen(words[i].text));
-            pattern += strlen(words[i].word);
-        } else {
-            hsp_buffer_append(out, pattern++, 1);
-        }
-    }
-}
-
-static void append_monitor_name(struct hsp_buffer *out, const struct hs_event *event,
-                                const struct hs_config *config) {
-    const char *given = text_of(event, HS_TEXT_MONITOR_NAME);
-    const char *host = text_of(event, HS_TEXT_HOST);
-    if (*given != '\0')
-        hsp_buffer_append(out, given, strlen(given));
-    else if (*host != '\0' && *text_of(event, HS_TEXT_SERVICE) != '\0')
-        append_name(out, hs_config_monitor_name(config), event, hs_config_site(config));
-    /* A pattern of nothing but an empty site must not cost the event. */
-    if (out->length == 0)
-        hsp_buffer_append(out, host, strlen(host));
-}
-
-/* The configured id, else the one of the object. A longer one than a payload can have
- * gets an id of its own kind, for an event is not lost over it. */
-static const char *monitor_id(const struct hs_event *event, const char *site,
-                              char made[HSP_MONITOR_ID_LENGTH + 1]) {
-    const char *given = text_of(event, HS_TEXT_MONITOR_ID);
-    const size_t length = strlen(given);
-    if (length > 0 && length <= HSP_MONITOR_ID_MAX)
-        return given;
-    const uint64_t hash = length > 0
-                              ? hsp_hash(given, length)
-                              : hsp_object_hash(site, text_of(event, HS_TEXT_SYSTEM),
-                                                text_of(event, HS_TEXT_HOST),
-                                                text_of(event, HS_TEXT_SERVICE));
-    hsp_monitor_id(hash, made);
-    return made;
-}
-
-/* NULL where the payload has no such key. */
-static const char *error_message(const struct hs_event *event) {
-    const char *text = text_of(event, HS_TEXT_ERROR_MESSAGE);
-    if (event->kind == HS_KIND_RECOVERY)
-        return NULL;
-    return event->state == HS_STATE_UP && *text == '\0' ? NULL : text;
-}
-
-static int64_t consecutive_failures(const struct hs_event *event) {
-    if (event->kind == HS_KIND_RECOVERY)
-        return 0;
-    return number_of(event, HS_NUMBER_CONSECUTIVE_FAILURES,
-                     event->state == HS_STATE_DOWN ? 1 : 0);
-}
-
-static enum hs_state previous_state(const struct hs_event *event) {
-    if (event->previous == HS_STATE_NONE && event->kind == HS_KIND_RECOVERY)
-        return HS_STATE_DOWN;
-    return event->previous;
-}
-
-enum hs_status hs_event_payload(const struct hs_event *event,
-                                const struct hs_config *config, char **payload,
-                                size_t *length, struct hs_error *err) {
-    char made_id[HSP_MONITOR_ID_LENGTH + 1];
-    const char *url = text_of(event, HS_TEXT_MONITOR_URL);
-    const char *region = text_of(event, HS_TEXT_REGION);
-    enum hs_status status = HS_OK;
-    struct hsp_buffer name = {0};
-
-    append_monitor_name(&name, event, config);
-    if (name.failed) {
-        status = hsp_fail(err, HS_E_NOMEM, "make monitor name: out of memory");
-        goto out;
-    }
-    if (name.length == 0) {
-        status = hsp_fail(err, HS_E_DATA, "event: no monitor name and no host");
-        goto out;
-    }
-    const struct hsp_payload body = {
-        .monitor_id = monitor_id(event, hs_config_site(config), made_id),
-        .monitor_name = name.data,
-        .monitor_url = *url == '\0' ? NULL : url,
-        .state = event->state,
-        .time = number_of(event, HS_NUMBER_TIME, event->created_ms / 1000),
-        .region = *region == '\0' ? hs_config_region(config) : region,
-        .error_message = error_message(event),
-        .response_time_ms = number_of(event, HS_NUMBER_RESPONSE_TIME_MS, -1),
-        .status_code = number_of(event, HS_NUMBER_STATUS_CODE, -1),
-        .consecutive_failures = consecutive_failures(event),
-        .previous = previous_state(event),
-        .notification_level = number_of(event, HS_NUMBER_NOTIFICATION_LEVEL, 1),
-        .kind = event->kind,
-    };
-    status =
-        hsp_payload_write(&body, hsp_config_max_payload(config), payload, length, err);
-
-out:
-    hsp_buffer_free(&name);
-    return status;
-}
-
-static void append_member(struct hsp_buffer *out, const char *lead, const char *text) {
-    hsp_buffer_append(out, lead, strlen(lead));
-    hsp_json_string(out, text, strlen(text));
-}
-
-/* A clock that was never set, or one of another day, says nothing about order. */
-static bool is_order_time(int64_t time) {
-    const int64_t off_ms = hsp_now_ms(CLOCK_REALTIME) - time * 1000;
-    return time > 0 && off_ms <= DAY_MS && off_ms >= -DAY_MS;
-}
-
-static void append_details(struct hsp_buffer *out, const struct hs_event *event,
-                           const char *site) {
-    const int64_t time = number_of(event, HS_NUMBER_ORDER_TIME, 0);
-    const char *fold = text_of(event, HS_TEXT_FOLD_KEY);
-    const char *endpoints = text_of(event, HS_TEXT_ENDPOINTS);
-    append_member(out, "{\"system\":", text_of(event, HS_TEXT_SYSTEM));
-    append_member(out, ",\"site\":", site);
-    append_member(out, ",\"host\":", text_of(event, HS_TEXT_HOST));
-    append_member(out, ",\"service\":", text_of(event, HS_TEXT_SERVICE));
-    if (is_order_time(time))
-        hsp_buffer_print(out, ",\"time\":%lld,\"sequence\":%lld", (long long)time,
-                         (long long)number_of(event, HS_NUMBER_ORDER_SEQUENCE, 0));
-    if (*fold != '\0')
-        append_member(out, ",\"fold\":", fold);
-    if (*endpoints != '\0' && strcmp(endpoints, "all") != 0)
-        append_member(out, ",\"endpoints\":", endpoints);
-    for (size_t i = 0; i < event->detail_count; i++) {
-        hsp_buffer_print(out, "%s", i == 0 ? ",\"details\":{" : ",");
-        hsp_buffer_append(out, event->details[i].member, event->details[i].length);
-    }
-    hsp_buffer_print(out, "%s%s}", event->detail_count == 0 ? "" : "}",
-                     event->details_cut ? ",\"cut\":true" : "");
-}
-
-enum hs_status hsp_event_append(struct hsp_buffer *out, const struct hs_event *event,
-                                const struct hs_config *config, struct hs_error *err) {
-    const size_t before = out->length;
-    struct hsp_buffer details = {0};
-    struct hsp_record_event part = {0};
-    char *body = NULL;
-
-    enum hs_status status =
-        hs_event_payload(event, config, &body, &part.body_length, err);
-    if (status != HS_OK)
-        goto out;
-    append_details(&details, event, hs_config_site(config));
-    memcpy(part.id, event->id, sizeof part.id);
-    part.body = body;
-    part.details = details.data;
-    part.details_length = details.length;
-    if (!details.failed)
-        hsp_record_event(out, &part);
-    if (details.failed || out->failed) {
-        out->length = before;
-        status = hsp_fail(err, HS_E_NOMEM, "write event: out of memory");
-    }
-
-out:
-    free(body);
-    hsp_buffer_free(&details);
-    return status;
-}
-
-enum hs_status hs_event_record(const struct hs_event *event,
-                               const struct hs_config *config, char **record,
-                               size_t *length, struct hs_error *err) {
-    struct hsp_buffer out = {0};
-
-    hsp_record_begin(&out);
-    enum hs_status status = hsp_event_append(&out, event, config, err);
-    if (status != HS_OK)
-        goto out;
-    hsp_record_end(&out, 1);
-    if (out.failed) {
-        status = hsp_fail(err, HS_E_NOMEM, "write record: out of memory");
-        goto out;
-    }
-    *record = hsp_buffer_take(&out, length);
-
-out:
-    hsp_buffer_free(&out);
-    return status;
 }

@@ -12,7 +12,6 @@
 #include "text.h"
 #include "units.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,61 +82,6 @@ static int64_t number_of(const struct hsp_payload *payload, const struct field *
 static enum hs_state state_of(const struct hsp_payload *payload,
                               const struct field *field) {
     return *(const enum hs_state *)((const char *)payload + field->offset);
-}
-
-/* The characters that have a short escape, each with its letter. */
-static const char short_escapes[] = "\"\"\\\\\bb\tt\nn\ff\rr";
-
-/* Escape `c` into `out`; 0 when it stands for itself. */
-static size_t escape(unsigned char c, char out[6]) {
-    static const char digits[] = "0123456789abcdef";
-    if (c >= ' ' && c != '"' && c != '\\')
-        return 0;
-    out[0] = '\\';
-    for (const char *at = short_escapes; *at != '\0'; at += 2)
-        if ((unsigned char)*at == c) {
-            out[1] = at[1];
-            return 2;
-        }
-    memcpy(out + 1, "u00", 3);
-    out[4] = digits[c >> 4];
-    out[5] = digits[c & 15];
-    return 6;
-}
-
-static void append_escaped(struct hsp_buffer *out, const char *text, size_t length) {
-    size_t from = 0;
-    for (size_t i = 0; i < length; i++) {
-        char escaped[6];
-        const size_t size = escape((unsigned char)text[i], escaped);
-        if (size == 0)
-            continue;
-        hsp_buffer_append(out, text + from, i - from);
-        hsp_buffer_append(out, escaped, size);
-        from = i + 1;
-    }
-    hsp_buffer_append(out, text + from, length - from);
-}
-
-void hsp_json_string(struct hsp_buffer *out, const char *text, size_t length) {
-    hsp_buffer_append(out, "\"", 1);
-    append_escaped(out, text, length);
-    hsp_buffer_append(out, "\"", 1);
-}
-
-/* The longest prefix of `text` that takes at most `max` bytes when escaped. */
-static size_t cut_escaped(const char *text, size_t length, size_t max) {
-    size_t used = 0;
-    size_t at = 0;
-    while (at < length) {
-        char escaped[6];
-        const size_t size = escape((unsigned char)text[at], escaped);
-        used += size == 0 ? 1 : size;
-        if (used > max)
-            break;
-        at++;
-    }
-    return hsp_text_cut(text, length, at);
 }
 
 static void append_text(struct hsp_buffer *out, const char *text) {
@@ -223,23 +167,11 @@ static bool is_acceptable(const struct hsp_payload *payload, const struct field 
     }
 }
 
-/* The size of `text` within a body. */
-static size_t escaped_size(const char *text) {
-    size_t size = 0;
-    for (; *text != '\0'; text++) {
-        char escaped[6];
-        const size_t one = escape((unsigned char)*text, escaped);
-        size += one == 0 ? 1 : one;
-    }
-    return size;
-}
-
 /* The start of `message`, and the mark, in at most `room` bytes of a body. NULL: out of
  * memory. */
 static char *shorten(const char *message, size_t room) {
     const size_t mark = room >= strlen(MARK) ? strlen(MARK) : 0;
-    const size_t kept =
-        mark == 0 ? 0 : cut_escaped(message, strlen(message), room - mark);
+    const size_t kept = mark == 0 ? 0 : hsp_json_cut(message, room - mark);
     struct hsp_buffer cut = {0};
     hsp_buffer_append(&cut, message, kept);
     hsp_buffer_append(&cut, MARK, mark);
@@ -251,7 +183,7 @@ static enum hs_status rewrite_shorter(struct hsp_buffer *out,
                                       const struct hsp_payload *payload, size_t max_bytes,
                                       struct hs_error *err) {
     const char *message = payload->error_message;
-    const size_t rest = out->length - (message == NULL ? 0 : escaped_size(message));
+    const size_t rest = out->length - (message == NULL ? 0 : hsp_json_size(message));
     if (message == NULL || rest > max_bytes)
         return hsp_fail(err, HS_E_DATA,
                         "payload: %zu bytes without the message, %zu are allowed", rest,
@@ -297,99 +229,27 @@ out:
     return status;
 }
 
-/* What is left of a body that is being checked. */
-struct cursor {
-    const char *at, *end;
-};
-
-/* Step over `literal` if it is there. */
-static bool take(struct cursor *cursor, const char *literal) {
-    const size_t length = strlen(literal);
-    if ((size_t)(cursor->end - cursor->at) < length ||
-        memcmp(cursor->at, literal, length) != 0)
-        return false;
-    cursor->at += length;
-    return true;
+static bool take_number(struct hsp_cursor *cursor, const struct field *field) {
+    uint64_t number;
+    return hsp_take_number(cursor, (uint64_t)field->max, &number) &&
+           (int64_t)number >= field->min;
 }
 
-/* The character that an escape stands for, in its one canonical form; -1 for any other.
- */
-static int take_escape(struct cursor *cursor) {
-    const size_t left = (size_t)(cursor->end - cursor->at);
-    if (left < 2)
-        return -1;
-    for (const char *pair = short_escapes; *pair != '\0'; pair += 2)
-        if (cursor->at[1] == pair[1]) {
-            cursor->at += 2;
-            return (unsigned char)pair[0];
-        }
-    for (unsigned char c = 0; c < ' ' && left >= 6; c++) {
-        char form[6];
-        if (escape(c, form) == sizeof form &&
-            memcmp(cursor->at, form, sizeof form) == 0) {
-            cursor->at += sizeof form;
-            return c;
-        }
-    }
-    return -1;
-}
-
-/* Step over a string; `size` is that of its text, of which `text` gets the first bytes.
- */
-static bool take_string(struct cursor *cursor, size_t *size, char *text,
-                        size_t capacity) {
-    size_t used = 0;
-    if (!take(cursor, "\""))
-        return false;
-    while (cursor->at < cursor->end) {
-        int c = (unsigned char)*cursor->at;
-        if (c == '"') {
-            cursor->at++;
-            *size = used;
-            return true;
-        }
-        if (c == '\\')
-            c = take_escape(cursor);
-        else if (c >= ' ')
-            cursor->at++;
-        else
-            return false;
-        if (c < 0)
-            return false;
-        if (used < capacity)
-            text[used] = (char)c;
-        used++;
-    }
-    return false;
-}
-
-static bool take_number(struct cursor *cursor, const struct field *field) {
-    const char *start = cursor->at;
-    int64_t number = 0;
-    while (cursor->at < cursor->end && *cursor->at >= '0' && *cursor->at <= '9') {
-        number = number * 10 + (*cursor->at - '0');
-        if (number > field->max)
-            return false;
-        cursor->at++;
-    }
-    const bool padded = *start == '0' && cursor->at - start > 1;
-    return cursor->at > start && !padded && number >= field->min;
-}
-
-static bool take_state(struct cursor *cursor, enum hs_state *state) {
-    if (take(cursor, "\"UP\""))
+static bool take_state(struct hsp_cursor *cursor, enum hs_state *state) {
+    if (hsp_take(cursor, "\"UP\""))
         *state = HS_STATE_UP;
-    else if (take(cursor, "\"DOWN\""))
+    else if (hsp_take(cursor, "\"DOWN\""))
         *state = HS_STATE_DOWN;
     else
         return false;
     return true;
 }
 
-static bool take_kind(struct cursor *cursor, enum hs_kind *kind) {
+static bool take_kind(struct hsp_cursor *cursor, enum hs_kind *kind) {
     char word[32] = "";
     size_t size;
-    if (!take_string(cursor, &size, word, sizeof word - 1) || size >= sizeof word)
+    if (!hsp_json_take_string(cursor, &size, word, sizeof word - 1) ||
+        size >= sizeof word)
         return false;
     const int found = hs_kind_parse(word);
     if (found < 0)
@@ -398,33 +258,33 @@ static bool take_kind(struct cursor *cursor, enum hs_kind *kind) {
     return true;
 }
 
-static bool take_time(struct cursor *cursor) {
+static bool take_time(struct hsp_cursor *cursor) {
     char text[HSP_TIME_LENGTH + 1] = "";
     size_t size;
     int64_t time;
-    return take_string(cursor, &size, text, sizeof text - 1) && size < sizeof text &&
-           hsp_parse_time(text, &time);
+    return hsp_json_take_string(cursor, &size, text, sizeof text - 1) &&
+           size < sizeof text && hsp_parse_time(text, &time);
 }
 
-static bool take_id(struct cursor *cursor, char *id, size_t capacity) {
+static bool take_id(struct hsp_cursor *cursor, char *id, size_t capacity) {
     size_t size;
     memset(id, 0, capacity);
-    if (!take_string(cursor, &size, id, capacity))
+    if (!hsp_json_take_string(cursor, &size, id, capacity))
         return false;
     id[hsp_text_cut(id, size < capacity ? size : capacity, capacity - 1)] = '\0';
     return size > 0 && size <= HSP_MONITOR_ID_MAX;
 }
 
-static bool take_value(struct cursor *cursor, const struct field *field,
+static bool take_value(struct hsp_cursor *cursor, const struct field *field,
                        struct hsp_payload_facts *facts) {
     size_t size;
-    if (field->nullable && take(cursor, "null"))
+    if (field->nullable && hsp_take(cursor, "null"))
         return true;
     switch (field->form) {
     case FORM_ID:
         return take_id(cursor, facts->monitor_id, sizeof facts->monitor_id);
     case FORM_NAME:
-        return take_string(cursor, &size, NULL, 0) && size > 0;
+        return hsp_json_take_string(cursor, &size, NULL, 0) && size > 0;
     case FORM_STATE:
         return take_state(cursor, &facts->state);
     case FORM_TIME:
@@ -434,7 +294,7 @@ static bool take_value(struct cursor *cursor, const struct field *field,
     case FORM_KIND:
         return take_kind(cursor, &facts->kind);
     default:
-        return take_string(cursor, &size, NULL, 0);
+        return hsp_json_take_string(cursor, &size, NULL, 0);
     }
 }
 
@@ -456,7 +316,7 @@ static const char *wanted(const struct field *field) {
 enum hs_status hsp_payload_check(const char *json, size_t length,
                                  struct hsp_payload_facts *facts, struct hs_error *err) {
     struct hsp_payload_facts found = {0};
-    struct cursor cursor = {json, json + length};
+    struct hsp_cursor cursor = {json, json + length};
 
     if (length > HSP_PAYLOAD_MAX)
         return hsp_fail(err, HS_E_DATA, "payload: %zu bytes, %d are allowed", length,
@@ -465,7 +325,7 @@ enum hs_status hsp_payload_check(const char *json, size_t length,
         return hsp_fail(err, HS_E_DATA, "payload: not well-formed UTF-8");
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const struct field *field = &fields[i];
-        if (!take(&cursor, field->lead)) {
+        if (!hsp_take(&cursor, field->lead)) {
             if (field->form == FORM_MESSAGE)
                 continue;
             return hsp_fail(err, HS_E_DATA, "payload: byte %td: %s is expected",
@@ -477,49 +337,10 @@ enum hs_status hsp_payload_check(const char *json, size_t length,
                 err, HS_E_DATA, "payload: byte %td: %s: %s%s, canonical, is expected",
                 start, field->name, field->nullable ? "null or " : "", wanted(field));
     }
-    if (!take(&cursor, TAIL) || cursor.at != cursor.end)
+    if (!hsp_take(&cursor, TAIL) || cursor.at != cursor.end)
         return hsp_fail(err, HS_E_DATA, "payload: byte %td: %s and the end are expected",
                         cursor.at - json, TAIL);
     if (facts != NULL)
         *facts = found;
     return HS_OK;
-}
-
-const char *hsp_json_text(json_object *value, size_t *length) {
-    return json_object_to_json_string_length(
-        value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, length);
-}
-
-/* json-c checks UTF-8 loosely and stops at a NUL byte, so both are looked at before. */
-static const char *parse_with(json_tokener *tokener, const char *text, size_t length,
-                              json_object **value) {
-    if (length > INT_MAX || memchr(text, '\0', length) != NULL)
-        return "a NUL byte, or too long";
-    if (!hsp_text_is_utf8(text, length))
-        return "not well-formed UTF-8";
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    *value = json_tokener_parse_ex(tokener, text, (int)length);
-    /* A number ends only where something else begins: the NUL. */
-    if (json_tokener_get_error(tokener) == json_tokener_continue)
-        *value = json_tokener_parse_ex(tokener, "", 1);
-    const enum json_tokener_error error = json_tokener_get_error(tokener);
-    if (error != json_tokener_success)
-        return json_tokener_error_desc(error);
-    return *value == NULL ? "null" : NULL;
-}
-
-json_object *hsp_json_parse(const char *text, size_t length, struct hs_error *err) {
-    json_object *value = NULL;
-    json_tokener *tokener = json_tokener_new();
-    if (tokener == NULL) {
-        hsp_fail(err, HS_E_NOMEM, "parse JSON: out of memory");
-        return NULL;
-    }
-    const char *mistake = parse_with(tokener, text, length, &value);
-    json_tokener_free(tokener);
-    if (mistake == NULL)
-        return value;
-    json_object_put(value);
-    hsp_fail(err, HS_E_DATA, "parse JSON: %s", mistake);
-    return NULL;
 }

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The StatusPageOne webhook body: writing it canonically and checking that bytes are one.
- * The one module that knows json-c's output rules. Format: docs/payload.md,
- * docs/payload.schema.json. */
+ * Format: docs/payload.md, docs/payload.schema.json. */
 #ifndef HSP_PAYLOAD_H
 #define HSP_PAYLOAD_H
 
-#include "buffer.h"
-#include <json-c/json.h>
-#include <stdbool.h>
+#include "hookspool.h"
+#include "json.h"
 
 #define HSP_PAYLOAD_MAX (1024 * 1024) /* the documented maximum */
 #define HSP_PAYLOAD_DEFAULT_MAX                                                          \
@@ -51,17 +49,5 @@ struct hsp_payload_facts {
 enum hs_status hsp_payload_check(const char *json, size_t length,
                                  struct hsp_payload_facts *facts,
                                  struct hs_error *err) HS_MUST_CHECK;
-
-/* Append `text` (well-formed UTF-8) as a JSON string with its quotes, escaped as
- * JSON.stringify does. */
-void hsp_json_string(struct hsp_buffer *out, const char *text, size_t length);
-
-/* Compact JSON text of `value` as JSON.stringify would write it; borrowed from `value`.
- * NULL: out of memory. */
-const char *hsp_json_text(json_object *value, size_t *length);
-
-/* Parse exactly one JSON value, strictly, UTF-8 validated. NULL with `err` set on
- * failure. json_object_put(). */
-json_object *hsp_json_parse(const char *text, size_t length, struct hs_error *err);
 
 #endif

@@ -5,7 +5,7 @@
 #include "config.h"
 
 #include "error.h"
-#include "payload.h"
+#include "json.h"
 #include "record.h"
 
 #include <stdlib.h>
@@ -40,43 +40,14 @@ void hsp_record_end(struct hsp_buffer *out, size_t count) {
     hsp_buffer_print(out, "end %zu %zu\n", count, out->length);
 }
 
-/* What is left of a file that is being read. */
-struct cursor {
-    const char *at, *end;
-};
-
-static bool take(struct cursor *cursor, const char *literal) {
-    const size_t length = strlen(literal);
-    if ((size_t)(cursor->end - cursor->at) < length ||
-        memcmp(cursor->at, literal, length) != 0)
-        return false;
-    cursor->at += length;
-    return true;
-}
-
-/* A decimal number without leading zeros, at most `max`, and the byte after it. */
-static bool take_number(struct cursor *cursor, uint64_t max, char after,
+/* A number and the text after it. */
+static bool take_number(struct hsp_cursor *cursor, uint64_t max, const char *after,
                         uint64_t *number) {
-    const char *start = cursor->at;
-    uint64_t value = 0;
-    while (cursor->at < cursor->end && *cursor->at >= '0' && *cursor->at <= '9') {
-        const uint64_t digit = (uint64_t)(*cursor->at - '0');
-        if (digit > max || value > (max - digit) / 10)
-            return false;
-        value = value * 10 + digit;
-        cursor->at++;
-    }
-    const ptrdiff_t digits = cursor->at - start;
-    if (digits == 0 || (digits > 1 && *start == '0'))
-        return false;
-    if (cursor->at == cursor->end || *cursor->at++ != after)
-        return false;
-    *number = value;
-    return true;
+    return hsp_take_number(cursor, max, number) && hsp_take(cursor, after);
 }
 
 /* `length` bytes and a newline. */
-static bool take_bytes(struct cursor *cursor, size_t length, const char **bytes) {
+static bool take_bytes(struct hsp_cursor *cursor, size_t length, const char **bytes) {
     const size_t left = (size_t)(cursor->end - cursor->at);
     if (left == 0 || length > left - 1 || cursor->at[length] != '\n')
         return false;
@@ -86,17 +57,17 @@ static bool take_bytes(struct cursor *cursor, size_t length, const char **bytes)
 }
 
 /* The line of an event and what it announces. */
-static bool take_event(struct cursor *cursor, struct hsp_record_event *event) {
+static bool take_event(struct hsp_cursor *cursor, struct hsp_record_event *event) {
     uint64_t body_length;
     uint64_t details_length;
-    if (!take(cursor, "event ") || cursor->end - cursor->at <= HSP_ID_LENGTH)
+    if (!hsp_take(cursor, "event ") || cursor->end - cursor->at <= HSP_ID_LENGTH)
         return false;
     memcpy(event->id, cursor->at, HSP_ID_LENGTH);
     event->id[HSP_ID_LENGTH] = '\0';
     cursor->at += HSP_ID_LENGTH;
-    if (!hsp_id_is_valid(event->id) || !take(cursor, " ") ||
-        !take_number(cursor, SIZE_MAX / 2, ' ', &body_length) ||
-        !take_number(cursor, SIZE_MAX / 2, '\n', &details_length))
+    if (!hsp_id_is_valid(event->id) || !hsp_take(cursor, " ") ||
+        !take_number(cursor, SIZE_MAX / 2, " ", &body_length) ||
+        !take_number(cursor, SIZE_MAX / 2, "\n", &details_length))
         return false;
     event->body_length = body_length;
     event->details_length = details_length;
@@ -104,36 +75,36 @@ static bool take_event(struct cursor *cursor, struct hsp_record_event *event) {
            take_bytes(cursor, event->details_length, &event->details);
 }
 
-static bool take_from(struct cursor *cursor, int64_t *from) {
+static bool take_from(struct hsp_cursor *cursor, int64_t *from) {
     uint64_t uid;
-    if (!take(cursor, "from "))
+    if (!hsp_take(cursor, "from "))
         return true;
-    if (!take_number(cursor, UINT32_MAX, '\n', &uid))
+    if (!take_number(cursor, UINT32_MAX, "\n", &uid))
         return false;
     *from = (int64_t)uid;
     return true;
 }
 
-static bool take_dead(struct cursor *cursor, const char **dead, size_t *dead_length) {
+static bool take_dead(struct hsp_cursor *cursor, const char **dead, size_t *dead_length) {
     uint64_t length;
-    if (!take(cursor, "dead "))
+    if (!hsp_take(cursor, "dead "))
         return true;
-    if (!take_number(cursor, SIZE_MAX / 2, '\n', &length))
+    if (!take_number(cursor, SIZE_MAX / 2, "\n", &length))
         return false;
     *dead_length = length;
     return take_bytes(cursor, *dead_length, dead);
 }
 
-static bool take_end(struct cursor *cursor, size_t count, size_t bytes) {
+static bool take_end(struct hsp_cursor *cursor, size_t count, size_t bytes) {
     uint64_t said_count;
     uint64_t said_bytes;
-    return take(cursor, "end ") && take_number(cursor, SIZE_MAX, ' ', &said_count) &&
-           take_number(cursor, SIZE_MAX, '\n', &said_bytes) && said_count == count &&
+    return hsp_take(cursor, "end ") && take_number(cursor, SIZE_MAX, " ", &said_count) &&
+           take_number(cursor, SIZE_MAX, "\n", &said_bytes) && said_count == count &&
            said_bytes == bytes && cursor->at == cursor->end;
 }
 
 /* Everything behind the version line; the step at which it is wrong, else NULL. */
-static const char *scan(struct hsp_record_reader *reader, struct cursor *cursor) {
+static const char *scan(struct hsp_record_reader *reader, struct hsp_cursor *cursor) {
     if (!take_from(cursor, &reader->from))
         return "\"from\" line";
     if (!take_dead(cursor, &reader->dead, &reader->dead_length))
@@ -154,11 +125,11 @@ static const char *scan(struct hsp_record_reader *reader, struct cursor *cursor)
 
 enum hs_status hsp_record_open(struct hsp_record_reader *reader, const char *bytes,
                                size_t length, struct hs_error *err) {
-    struct cursor cursor = {bytes, bytes + length};
+    struct hsp_cursor cursor = {bytes, bytes + length};
     uint64_t version;
 
     *reader = (struct hsp_record_reader){.bytes = bytes, .length = length, .from = -1};
-    if (!take(&cursor, MAGIC) || !take_number(&cursor, 1000000, '\n', &version) ||
+    if (!hsp_take(&cursor, MAGIC) || !take_number(&cursor, 1000000, "\n", &version) ||
         version == 0)
         return hsp_fail(err, HS_E_DATA, "not a spool file");
     reader->version = (int)version;
@@ -173,8 +144,8 @@ enum hs_status hsp_record_open(struct hsp_record_reader *reader, const char *byt
 }
 
 bool hsp_record_next(struct hsp_record_reader *reader, struct hsp_record_event *event) {
-    struct cursor cursor = {reader->bytes + reader->offset,
-                            reader->bytes + reader->length};
+    struct hsp_cursor cursor = {reader->bytes + reader->offset,
+                                reader->bytes + reader->length};
     if (!take_event(&cursor, event))
         return false;
     reader->offset = (size_t)(cursor.at - reader->bytes);

@@ -2,10 +2,10 @@
 /* The spool file: text that proves itself. Format: docs/spool-format.md, version 1.
  *
  *     hookspool 1\n
- *     from UID\n                          only in files the daemon wrote itself
- *     dead LENGTH\n{json}\n               only in dead letters: why, when, attempts, last
- * status, excerpt of the answer event ID BODY_LENGTH DETAIL_LENGTH\n{body}\n{details}\n
- * once or more end COUNT BYTES\n                   BYTES: of everything before this line
+ *     from UID\n                  only in files that the daemon wrote itself
+ *     dead LENGTH\n{json}\n       only in dead letters: why, when, attempts, last status
+ *     event ID BODY_LENGTH DETAIL_LENGTH\n{body}\n{details}\n       once or more
+ *     end COUNT BYTES\n           BYTES: of everything before this line
  */
 #ifndef HSP_RECORD_H
 #define HSP_RECORD_H

@@ -17,6 +17,14 @@
 #define HSP_EVENT_MODE 0640
 #define HSP_SUFFIX ".evt"
 
+/* An open spool; unchanged until it is closed. */
+struct hs_spool {
+    const struct hs_config *config;
+    char *path; /* for messages */
+    int incoming;
+    int tmp;
+};
+
 /* Is `name` a file name that a put makes in incoming/ (an event id and ".evt")? Pure. */
 bool hsp_spool_name_ok(const char *name);
 

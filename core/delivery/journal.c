@@ -325,11 +325,11 @@ static enum hs_status follow(struct hsp_journal *journal, struct hs_error *err) 
             reserve_again(journal);
         return status;
     }
-    if (here.st_size != journal->size) {
-        journal->size = here.st_size;
-        reserve_again(journal);
-    }
-    return HS_OK;
+    if (here.st_size == journal->size)
+        return HS_OK;
+    journal->size = here.st_size;
+    reserve_again(journal);
+    return end_torn_line(journal->fd, journal->path, &journal->size, err);
 }
 
 /* Writing

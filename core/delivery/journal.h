@@ -24,6 +24,17 @@ struct hsp_journal_line {
     int64_t uid;        /* who submitted the event */
     const char *reason; /* one line; repaired and cut at 1 KB */
 };
+/* A line with everything but these two left out. */
+#define HSP_JOURNAL_LINE(at_utc_ms, what_happened)                                       \
+    ((struct hsp_journal_line){.at_ms = (at_utc_ms),                                     \
+                               .what = (what_happened),                                  \
+                               .sequence = -1,                                           \
+                               .attempt = -1,                                            \
+                               .status = -1,                                             \
+                               .took_ms = -1,                                            \
+                               .next_at_ms = -1,                                         \
+                               .uid = -1})
+
 /* Append the line and its newline to `out`: {"at":"…","what":"…",…} with the keys in the
  * order above (at, what, endpoint, id, monitor, kind, sequence, attempt, status, took_ms,
  * next_at, uid, reason). */

@@ -22,20 +22,23 @@ static enum hsp_key_result set_number(const struct hsp_key *key, bool is_parsed,
 enum hsp_key_result hsp_set_duration(const struct hsp_key *key, const char *value,
                                      void *target) {
     int64_t number = 0;
-    return set_number(key, hsp_parse_duration(value, &number), number, target);
+    const bool is_parsed = hsp_parse_duration(value, &number);
+    return set_number(key, is_parsed, number, target);
 }
 
 enum hsp_key_result hsp_set_size(const struct hsp_key *key, const char *value,
                                  void *target) {
     int64_t number = 0;
-    return set_number(key, hsp_parse_size(value, &number), number, target);
+    const bool is_parsed = hsp_parse_size(value, &number);
+    return set_number(key, is_parsed, number, target);
 }
 
 enum hsp_key_result hsp_set_count(const struct hsp_key *key, const char *value,
                                   void *target) {
     int64_t number = 0;
     const bool has_unit = value[strspn(value, "0123456789")] != '\0';
-    return set_number(key, !has_unit && hsp_parse_size(value, &number), number, target);
+    const bool is_parsed = !has_unit && hsp_parse_size(value, &number);
+    return set_number(key, is_parsed, number, target);
 }
 
 enum hsp_key_result hsp_set_int(const struct hsp_key *key, const char *value,

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* control.sock: JSON lines, one request and one answer a line. {"verb":"status"} may be
+ * asked by whoever may connect (the group);
+ * {"verb":"reload"}, {"verb":"pause","endpoint":…} and {"verb":"resume","endpoint":…} by
+ * root and the daemon's own user (SO_PEERCRED). Main loop only. Format: docs/control.md
+ */
+#ifndef HSP_CONTROL_H
+#define HSP_CONTROL_H
+
+#include "../hookspool.h"
+#include <poll.h>
+
+#define HSP_CONTROL_NAME "control.sock"
+#define HSP_CONTROL_CLIENTS 8
+
+struct hsp_control;
+struct hsp_flusher;
+
+/* Listen in the folder `root_fd`, mode 0660, in the place of a socket that a dead daemon
+ * left. HS_E_IO, HS_E_NOMEM. */
+enum hs_status hsp_control_open(struct hsp_control **control, int root_fd,
+                                struct hs_error *err) HS_MUST_CHECK;
+/* Removes the socket. NULL is fine. */
+void hsp_control_close(struct hsp_control *control);
+
+/* Fill `fds` (HSP_CONTROL_CLIENTS + 1 of them) with what to wait for; their number. */
+unsigned hsp_control_fds(const struct hsp_control *control, struct pollfd *fds);
+/* Accept, read, answer; does not block. */
+void hsp_control_serve(struct hsp_control *control, struct hsp_flusher *flusher);
+
+/* For `hookspool`: ask the daemon at `spool` and get its answer line, free(). HS_E_SPOOL:
+ * none listens or it may not be asked. Blocks up to 10 s. */
+enum hs_status hsp_control_ask(const char *spool, const char *request, char **answer,
+                               struct hs_error *err) HS_MUST_CHECK;
+
+#endif

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* Transfers on libcurl's multi handle. A transfer keeps its easy handle, with the
+ * endpoint's options set, for the next request to the same endpoint; the connections
+ * themselves live in the multi handle. */
+#include "config.h"
+
+#include "http.h"
+
+#include "../error.h"
+
+#include <curl/curl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BODY_MAX                                                                         \
+    65536           /* of an answer: then the connection is closed, the status stands */
+#define IDLE_MAX 64 /* easy handles kept for reuse */
+#define HEADER_MAX 512
+
+struct hsp_transfer {
+    struct hsp_request request;
+    CURL *easy;
+    struct curl_slist *headers;
+    char *body; /* owned */
+    bool head_complete;
+    size_t received;
+    size_t excerpt_length;
+    char excerpt[HSP_EXCERPT_MAX + 1];
+    char error[CURL_ERROR_SIZE];
+    struct hsp_transfer *next, **link; /* in `busy` or `idle` */
+};
+
+struct hsp_http {
+    CURLM *multi;
+    void (*answered)(void *, struct hsp_request *, const struct hsp_response *);
+    void *owner;
+    struct hsp_transfer *busy, *idle;
+    unsigned idle_count;
+};
+
+static void push(struct hsp_transfer **list, struct hsp_transfer *transfer) {
+    transfer->next = *list;
+    transfer->link = list;
+    if (*list != NULL)
+        (*list)->link = &transfer->next;
+    *list = transfer;
+}
+
+static void unlink_transfer(struct hsp_transfer *transfer) {
+    *transfer->link = transfer->next;
+    if (transfer->next != NULL)
+        transfer->next->link = transfer->link;
+}
+
+static void free_transfer(struct hsp_transfer *transfer) {
+    if (transfer->easy != NULL)
+        curl_easy_cleanup(transfer->easy);
+    curl_slist_free_all(transfer->headers);
+    free(transfer->body);
+    free(transfer);
+}
+
+/* What libcurl calls
+ * ------------------------------------------------------------------------ */
+
+static size_t take_header(char *bytes, size_t size, size_t count, void *owner) {
+    struct hsp_transfer *transfer = owner;
+    long status = 0;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    /* The empty line ends a head; those of 1xx and of a proxy's CONNECT come first and do
+     * not count. */
+    if (size * count == 2 && bytes[0] == '\r' && status >= 200)
+        transfer->head_complete = true;
+    return size * count;
+}
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *owner) {
+    struct hsp_transfer *transfer = owner;
+    size_t length = size * count, room = HSP_EXCERPT_MAX - transfer->excerpt_length;
+    size_t kept = length < room ? length : room;
+    for (size_t i = 0; i < kept; i++)
+        transfer->excerpt[transfer->excerpt_length++] = bytes[i] != '\0' ? bytes[i] : ' ';
+    transfer->excerpt[transfer->excerpt_length] = '\0';
+    transfer->received += length;
+    return transfer->received <= BODY_MAX ? length : 0;
+}
+
+/* Setting up
+ * -------------------------------------------------------------------------------- */
+
+static void limit_protocols(CURL *easy) {
+#if LIBCURL_VERSION_NUM >= 0x075500
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
+#endif
+}
+
+static void set_tls(CURL *easy, const struct hsp_endpoint_settings *settings) {
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (settings->ca_file != NULL) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* that authority and no other */
+    }
+    if (settings->cert_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, settings->cert_file);
+    if (settings->key_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, settings->key_file);
+}
+
+/* Options that are the same for every request to the endpoint. */
+static CURLcode set_up(struct hsp_transfer *transfer,
+                       const struct hsp_endpoint_settings *settings) {
+    CURL *easy = transfer->easy;
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)settings->connect_timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    limit_protocols(easy);
+    set_tls(easy, settings);
+    /* "" where none is configured: what the environment says does not count. */
+    curl_easy_setopt(easy, CURLOPT_PROXY, settings->proxy != NULL ? settings->proxy : "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    if (settings->source_address != NULL)
+        curl_easy_setopt(easy, CURLOPT_INTERFACE, settings->source_address);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    return curl_easy_setopt(easy, CURLOPT_URL, settings->url);
+}
+
+/* An idle transfer with the endpoint's present options, or a new one; NULL: out of
+ * memory. */
+static struct hsp_transfer *get_transfer(struct hsp_http *http,
+                                         const struct hsp_endpoint *endpoint) {
+    for (struct hsp_transfer *t = http->idle; t != NULL; t = t->next)
+        if (t->request.endpoint == endpoint &&
+            t->request.generation == endpoint->generation) {
+            unlink_transfer(t);
+            http->idle_count--;
+            return t;
+        }
+    struct hsp_transfer *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return NULL;
+    fresh->easy = curl_easy_init();
+    if (fresh->easy != NULL && set_up(fresh, endpoint->settings) == CURLE_OK)
+        return fresh;
+    free_transfer(fresh);
+    return NULL;
+}
+
+static void put_back(struct hsp_http *http, struct hsp_transfer *transfer) {
+    free(transfer->body);
+    transfer->body = NULL;
+    curl_slist_free_all(transfer->headers);
+    transfer->headers = NULL;
+    if (http->idle_count >= IDLE_MAX ||
+        transfer->request.generation != transfer->request.endpoint->generation) {
+        free_transfer(transfer);
+        return;
+    }
+    http->idle_count++;
+    push(&http->idle, transfer);
+}
+
+static bool add_header(struct hsp_transfer *transfer, const char *name,
+                       const char *value) {
+    char line[HEADER_MAX];
+    snprintf(line, sizeof line, "%s: %s", name, value);
+    struct curl_slist *more = curl_slist_append(transfer->headers, line);
+    if (more != NULL)
+        transfer->headers = more;
+    return more != NULL;
+}
+
+/* Standard Webhooks: id, time and signatures beside the StatusPageOne one. */
+static bool add_standard(struct hsp_transfer *transfer, const char *body, size_t length,
+                         struct hs_error *err) {
+    const struct hsp_request *request = &transfer->request;
+    int64_t now_s = hsp_now_ms(CLOCK_REALTIME) / 1000;
+    char *signature = NULL, timestamp[24];
+    snprintf(timestamp, sizeof timestamp, "%lld", (long long)now_s);
+    if (hsp_sign_standard(request->endpoint->signer, request->id, now_s, body, length,
+                          &signature, err) != HS_OK)
+        return false;
+    bool ok = add_header(transfer, "webhook-id", request->id) &&
+              add_header(transfer, "webhook-timestamp", timestamp) &&
+              add_header(transfer, "webhook-signature", signature);
+    free(signature);
+    return ok;
+}
+
+static enum hs_status set_headers(struct hsp_transfer *transfer, const char *body,
+                                  size_t length, struct hs_error *err) {
+    const struct hsp_endpoint *endpoint = transfer->request.endpoint;
+    char signature[HSP_SIGNATURE_LENGTH + 1];
+    enum hs_status status =
+        hsp_sign_statuspageone(endpoint->signer, body, length, signature, err);
+    if (status != HS_OK)
+        return status;
+    bool ok = add_header(transfer, "Content-Type", "application/json") &&
+              add_header(transfer, "X-StatusPageOne-Signature", signature) &&
+              add_header(transfer, "X-Hookspool-Delivery", transfer->request.id) &&
+              add_header(transfer, "Expect", ""); /* no waiting for "100 Continue" */
+    if (ok && endpoint->settings->standard_webhooks)
+        ok = add_standard(transfer, body, length, err);
+    return ok ? HS_OK : hsp_fail(err, HS_E_NOMEM, "sign a request: out of memory");
+}
+
+enum hs_status hsp_http_start_steal(struct hsp_http *http,
+                                    const struct hsp_request *request, char *body,
+                                    size_t offset, size_t length, struct hs_error *err) {
+    struct hsp_transfer *transfer = get_transfer(http, request->endpoint);
+    if (transfer == NULL) {
+        free(body);
+        return hsp_fail(err, HS_E_NOMEM, "start a request: out of memory");
+    }
+    transfer->request = *request;
+    transfer->request.transfer = transfer;
+    transfer->body = body;
+    transfer->head_complete = false;
+    transfer->received = transfer->excerpt_length = 0;
+    transfer->excerpt[0] = transfer->error[0] = '\0';
+    enum hs_status status = set_headers(transfer, body + offset, length, err);
+    curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
+    curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, body + offset);
+    curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
+    if (status == HS_OK && curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK)
+        status = hsp_fail(err, HS_E_NOMEM, "start a request: out of memory");
+    if (status == HS_OK)
+        push(&http->busy, transfer);
+    else
+        free_transfer(transfer);
+    return status;
+}
+
+/* Answers
+ * ------------------------------------------------------------------------------------ */
+
+static void finish(struct hsp_http *http, struct hsp_transfer *transfer, CURLcode result,
+                   bool interrupted) {
+    curl_multi_remove_handle(http->multi, transfer->easy);
+    unlink_transfer(transfer);
+    struct hsp_response response = {
+        .retry_after_s = -1,
+        .took_ms = hsp_now_ms(CLOCK_BOOTTIME) - transfer->request.started_boot_ms,
+        .interrupted = interrupted,
+        .excerpt = transfer->excerpt,
+    };
+    curl_off_t retry_after = 0;
+    if (transfer->head_complete) {
+        /* The receiver has said what it thinks: how the rest of its answer fared does not
+         * matter. */
+        curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &response.http_status);
+        curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    } else if (result == CURLE_OK) {
+        response.error = "no HTTP answer";
+    } else {
+        response.error =
+            transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(result);
+    }
+    if (retry_after > 0)
+        response.retry_after_s = retry_after;
+    http->answered(http->owner, &transfer->request, &response);
+    put_back(http, transfer);
+}
+
+void hsp_http_perform(struct hsp_http *http) {
+    int running, left;
+    curl_multi_perform(http->multi, &running);
+    for (CURLMsg *message;
+         (message = curl_multi_info_read(http->multi, &left)) != NULL;) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        struct hsp_transfer *transfer = NULL;
+        CURLcode result = message->data.result;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+        finish(http, transfer, result, false);
+    }
+}
+
+void hsp_http_wait(struct hsp_http *http, struct pollfd *fds, unsigned count,
+                   int64_t timeout_ms) {
+    struct curl_waitfd extra[16];
+    count = count < 16 ? count : 16;
+    for (unsigned i = 0; i < count; i++)
+        extra[i] = (struct curl_waitfd){
+            .fd = fds[i].fd,
+            .events = (short)(((fds[i].events & POLLIN) ? CURL_WAIT_POLLIN : 0) |
+                              ((fds[i].events & POLLOUT) ? CURL_WAIT_POLLOUT : 0))};
+    int timeout = timeout_ms < 0 || timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;
+    curl_multi_poll(http->multi, extra, count, timeout, NULL);
+}
+
+void hsp_http_abort(struct hsp_http *http) {
+    while (http->busy != NULL)
+        finish(http, http->busy, CURLE_ABORTED_BY_CALLBACK, true);
+}
+
+enum hs_status hsp_http_open(struct hsp_http **http,
+                             void (*answered)(void *, struct hsp_request *,
+                                              const struct hsp_response *),
+                             void *owner, struct hs_error *err) {
+    struct hsp_http *fresh = calloc(1, sizeof *fresh);
+    if (fresh != NULL)
+        fresh->multi = curl_multi_init();
+    if (fresh == NULL || fresh->multi == NULL) {
+        free(fresh);
+        return hsp_fail(err, HS_E_NOMEM, "start libcurl: out of memory");
+    }
+    fresh->answered = answered;
+    fresh->owner = owner;
+    *http = fresh;
+    return HS_OK;
+}
+
+void hsp_http_close(struct hsp_http *http) {
+    if (http == NULL)
+        return;
+    while (http->idle != NULL) {
+        struct hsp_transfer *transfer = http->idle;
+        unlink_transfer(transfer);
+        free_transfer(transfer);
+    }
+    curl_multi_cleanup(http->multi);
+    free(http);
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* The durable steps of fan-out, in the disk thread. After each fsync stands what a crash
+ * there leaves behind. */
+#include "config.h"
+
+#include "placing.h"
+
+#include "../crash.h"
+#include "../error.h"
+#include "trim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SINGLE_SYNCS 8 /* up to so many copies are synced one by one, more by syncfs */
+
+static void staged_name(const struct hsp_file *file, char name[17]) {
+    snprintf(name, 17, "%016" PRIx64, file->first);
+}
+
+static enum hs_status sync_folder(int fd, const char *name, struct hs_error *err) {
+    return fsync(fd) == 0 ? HS_OK : hsp_fail_errno(err, HS_E_IO, "sync %s", name);
+}
+
+/* 1. Files that need copies are put aside under their number. A crash leaves each either
+ * in incoming/ (as if nothing had been) or staged. */
+static enum hs_status stage(struct hsp_placing *placing, struct hs_error *err) {
+    bool any = false;
+    for (size_t i = 0; i < placing->file_count; i++) {
+        const struct hsp_file *file = &placing->files[i];
+        if (file->fate != HSP_FILE_COPY || file->staged)
+            continue;
+        char name[17];
+        staged_name(file, name);
+        if (renameat(placing->dir->incoming, file->name, placing->dir->staged, name) !=
+                0 &&
+            errno != ENOENT) /* ENOENT: done by an earlier run */
+            return hsp_fail_errno(err, HS_E_IO, "stage incoming/%s", file->name);
+        any = true;
+    }
+    enum hs_status status = HS_OK;
+    if (any)
+        status = sync_folder(placing->dir->staged, "queue/.staged", err);
+    if (any && status == HS_OK)
+        status = sync_folder(placing->dir->incoming, "incoming/", err);
+    return status;
+}
+
+/* Make the folder XX of an endpoint's queue. */
+static enum hs_status make_shard(const struct hsp_placement *placement,
+                                 struct hs_error *err) {
+    char shard[3];
+    hsp_entry_shard(placement->entry.sequence, shard);
+    int fd = placement->endpoint->queue_fd;
+    if (mkdirat(fd, shard, HSP_PRIVATE_MODE) != 0 && errno != EEXIST)
+        return hsp_fail_errno(err, HS_E_IO, "make folder queue/%s/%s",
+                              placement->endpoint->name, shard);
+    return sync_folder(fd, placement->endpoint->name, err);
+}
+
+static enum hs_status move_into(const struct hsp_placing *placing,
+                                const struct hsp_placement *placement,
+                                struct hs_error *err) {
+    const char *name = placing->files[placement->file].name;
+    char path[HSP_ENTRY_PATH_MAX];
+    hsp_entry_path(&placement->entry, path);
+    int fd = placement->endpoint->queue_fd;
+    if (renameat(placing->dir->incoming, name, fd, path) == 0)
+        return HS_OK;
+    /* Either the folder is missing or the file is, done by an earlier run. */
+    enum hs_status status = errno == ENOENT ? make_shard(placement, err) : HS_OK;
+    if (status == HS_OK && renameat(placing->dir->incoming, name, fd, path) != 0 &&
+        errno != ENOENT)
+        status = hsp_fail_errno(err, HS_E_IO, "move incoming/%s to queue/%s", name,
+                                placement->endpoint->name);
+    return status;
+}
+
+/* The copy is written in its final place: until the staged file goes, a torn one is
+ * written again. */
+static enum hs_status write_copy(const struct hsp_placing *placing,
+                                 const struct hsp_placement *placement, bool sync,
+                                 struct hsp_buffer *text, struct hs_error *err) {
+    hsp_buffer_clear(text);
+    hsp_record_begin(text);
+    hsp_record_from(text, placing->files[placement->file].owner);
+    hsp_record_event(text, &placement->event);
+    hsp_record_end(text, 1);
+    if (text->failed)
+        return hsp_fail(err, HS_E_NOMEM, "copy an event: out of memory");
+    char path[HSP_ENTRY_PATH_MAX];
+    hsp_entry_path(&placement->entry, path);
+    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(placement->endpoint->queue_fd, path, flags, 0600);
+    if (fd < 0 && errno == ENOENT) {
+        enum hs_status status = make_shard(placement, err);
+        if (status != HS_OK)
+            return status;
+        fd = openat(placement->endpoint->queue_fd, path, flags, 0600);
+    }
+    enum hs_status status = HS_OK;
+    if (fd < 0 || hsp_write_all(fd, text->data, text->length) != 0 ||
+        (sync && fsync(fd) != 0))
+        status = hsp_fail_errno(err, HS_E_IO, "write queue/%s/%s",
+                                placement->endpoint->name, path);
+    if (fd >= 0 && close(fd) != 0 && status == HS_OK)
+        status = hsp_fail_errno(err, HS_E_IO, "close queue/%s/%s",
+                                placement->endpoint->name, path);
+    return status;
+}
+
+/* 2. Every event into every queue that wants it. */
+static enum hs_status place(struct hsp_placing *placing, size_t *copies,
+                            struct hs_error *err) {
+    struct hsp_buffer text = {0};
+    enum hs_status status = HS_OK;
+    for (size_t i = 0; i < placing->placement_count; i++)
+        *copies += placing->files[placing->placements[i].file].fate == HSP_FILE_COPY;
+    for (size_t i = 0; status == HS_OK && i < placing->placement_count; i++) {
+        const struct hsp_placement *placement = &placing->placements[i];
+        if (placing->files[placement->file].fate == HSP_FILE_MOVE)
+            status = move_into(placing, placement, err);
+        else
+            status = write_copy(placing, placement, *copies <= SINGLE_SYNCS, &text, err);
+    }
+    hsp_buffer_free(&text);
+    return status;
+}
+
+/* Was the folder of placements[index] synced for an earlier one? */
+static bool is_synced(const struct hsp_placing *placing, size_t index) {
+    const struct hsp_placement *one = &placing->placements[index];
+    for (size_t i = index; i-- > 0;) {
+        const struct hsp_placement *other = &placing->placements[i];
+        if (other->entry.sequence >> 10 != one->entry.sequence >> 10)
+            return false; /* placements ascend: no earlier one can be of this folder */
+        if (other->endpoint == one->endpoint)
+            return true;
+    }
+    return false;
+}
+
+/* 3. Queues and incoming/ to disk. A crash before leaves moved files in either place and
+ * staged ones still staged. */
+static enum hs_status sync_places(struct hsp_placing *placing, size_t copies,
+                                  struct hs_error *err) {
+    enum hs_status status = HS_OK;
+    if (copies > SINGLE_SYNCS && syncfs(placing->dir->root) != 0)
+        return hsp_fail_errno(err, HS_E_IO, "sync the spool");
+    for (size_t i = 0; status == HS_OK && i < placing->placement_count; i++) {
+        const struct hsp_placement *placement = &placing->placements[i];
+        if (is_synced(placing, i))
+            continue;
+        char shard[3];
+        hsp_entry_shard(placement->entry.sequence, shard);
+        int fd = openat(placement->endpoint->queue_fd, shard,
+                        O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+            return hsp_fail_errno(err, HS_E_IO, "open queue/%s/%s",
+                                  placement->endpoint->name, shard);
+        status = sync_folder(fd, placement->endpoint->name, err);
+        close(fd);
+    }
+    if (status == HS_OK)
+        status = sync_folder(placing->dir->incoming, "incoming/", err);
+    return status;
+}
+
+/* 4. What is done with goes, the journal lines being written. */
+static enum hs_status clear_up(struct hsp_placing *placing, struct hs_error *err) {
+    enum hs_status status = HS_OK;
+    bool incoming = false, staged = false;
+    for (size_t i = 0; status == HS_OK && i < placing->file_count; i++) {
+        const struct hsp_file *file = &placing->files[i];
+        char name[17];
+        staged_name(file, name);
+        bool aside = file->staged || file->fate == HSP_FILE_COPY;
+        int fd = aside ? placing->dir->staged : placing->dir->incoming;
+        const char *path = aside ? name : file->name;
+        if (file->fate == HSP_FILE_QUARANTINE)
+            status = hsp_corrupt_move(placing->dir->corrupt, fd, path,
+                                      hsp_now_ms(CLOCK_REALTIME), err);
+        else if (file->fate != HSP_FILE_MOVE && unlinkat(fd, path, 0) != 0 &&
+                 errno != ENOENT)
+            status = hsp_fail_errno(err, HS_E_IO, "remove %s", path);
+        staged |= aside;
+        incoming |= !aside && file->fate != HSP_FILE_MOVE;
+    }
+    if (staged && status == HS_OK)
+        status = sync_folder(placing->dir->staged, "queue/.staged", err);
+    if (incoming && status == HS_OK)
+        status = sync_folder(placing->dir->incoming, "incoming/", err);
+    return status;
+}
+
+/* 5. Only now remembered: a crash before leaves events in the queues whose numbers are
+ * above all remembered ones, and a start remembers those. */
+static enum hs_status remember(struct hsp_placing *placing, struct hs_error *err) {
+    enum hs_status status = HS_OK;
+    for (size_t i = 0; status == HS_OK && i < placing->memory_count; i++)
+        status = hsp_recent_write(placing->recent, placing->memories[i].place,
+                                  placing->memories[i].line, err);
+    if (status == HS_OK && placing->memory_count > 0)
+        status = hsp_recent_sync(placing->recent, err);
+    return status;
+}
+
+static enum hs_status write_lines(struct hsp_placing *placing, struct hs_error *err) {
+    if (placing->journaled || placing->lines.length == 0)
+        return HS_OK;
+    enum hs_status status = hsp_journal_write(placing->journal, placing->lines.data,
+                                              placing->lines.length, err);
+    placing->journaled = status == HS_OK;
+    return status;
+}
+
+/* corrupt/ is for a person, but not for ever more. */
+static enum hs_status bound_corrupt(struct hsp_placing *placing, struct hs_error *err) {
+    bool any = false;
+    for (size_t i = 0; i < placing->file_count; i++)
+        any |= placing->files[i].fate == HSP_FILE_QUARANTINE;
+    if (!any)
+        return HS_OK;
+    struct hsp_trim trim;
+    enum hs_status status =
+        hsp_trim_choose(&trim, placing->dir->corrupt, NULL, HSP_CORRUPT_MAX,
+                        HSP_CORRUPT_MAX_BYTES, hsp_now_ms(CLOCK_REALTIME), err);
+    if (status == HS_OK && trim.count > 0)
+        status =
+            hsp_journal_write(placing->journal, trim.lines.data, trim.lines.length, err);
+    if (status == HS_OK)
+        status = hsp_trim_remove(&trim, placing->dir->corrupt, err);
+    hsp_trim_free(&trim);
+    return status;
+}
+
+enum hs_status hsp_placing_work(struct hsp_job *job, struct hs_error *err) {
+    struct hsp_placing *placing = (struct hsp_placing *)job;
+    size_t copies = 0;
+    hsp_crash_point("intake-read");
+    enum hs_status status = stage(placing, err);
+    hsp_crash_point("intake-staged");
+    if (status == HS_OK)
+        status = place(placing, &copies, err);
+    hsp_crash_point("intake-copied");
+    if (status == HS_OK && placing->placement_count > 0)
+        status = sync_places(placing, copies, err);
+    hsp_crash_point("intake-placed");
+    if (status == HS_OK)
+        status = write_lines(placing, err);
+    if (status == HS_OK)
+        status = clear_up(placing, err);
+    if (status == HS_OK)
+        status = remember(placing, err);
+    hsp_crash_point("intake-recorded");
+    if (status == HS_OK)
+        status = bound_corrupt(placing, err);
+    return status;
+}
+
+void hsp_placing_free(struct hsp_placing *placing) {
+    if (placing == NULL)
+        return;
+    for (size_t i = 0; i < placing->file_count; i++)
+        free(placing->files[i].bytes);
+    free(placing->files);
+    free(placing->placements);
+    free(placing->memories);
+    hsp_buffer_free(&placing->lines);
+    free(placing);
+}

@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: MIT */
+/* From files to a plan: read, check, sort, fold, hold, choose endpoints. Nothing in
+ * incoming/ is trusted. */
+#include "config.h"
+
+#include "../error.h"
+#include "../payload.h"
+#include "../record.h"
+#include "flusher.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PLAN_FILES 512
+#define PLAN_BYTES (8 * 1024 * 1024)
+#define FILE_MAX                                                                         \
+    (HSP_FILE_MAX + 2 * HSP_PAYLOAD_MAX) /* a put stops at HSP_FILE_MAX after an event   \
+                                          */
+#define HOLD_MS 2000                     /* how long a recovery waits for its incident */
+#define DAY_S 86400
+
+/* An event as read. */
+struct draft_event {
+    struct hsp_record_event record;
+    struct hsp_details details;
+    struct hsp_payload_facts facts;
+    uint64_t object;
+    int64_t order_time, order_sequence;
+    size_t index;
+};
+
+/* A file as read. */
+struct draft {
+    struct hsp_file file;
+    struct hsp_record_reader reader;
+    struct draft_event *events;
+    size_t count;
+    int64_t put_utc_ms;
+    bool is_opposite; /* of what is last known of its object: comes first where times are
+                         equal */
+    char reason[sizeof((struct hs_error *)0)->text]; /* QUARANTINE */
+};
+
+static void free_draft(struct draft *draft) {
+    for (size_t i = 0; i < draft->count; i++)
+        hsp_details_free(&draft->events[i].details);
+    free(draft->events);
+    free(draft->file.bytes);
+}
+
+/* Reading
+ * ------------------------------------------------------------------------------------ */
+
+static uint64_t object_of(const struct draft_event *event) {
+    const struct hsp_details *details = &event->details;
+    if (details->host[0] == '\0' && details->service[0] == '\0')
+        return hsp_hash(event->facts.monitor_id, strlen(event->facts.monitor_id));
+    return hsp_object_hash(details->site, details->system, details->host,
+                           details->service);
+}
+
+static enum hs_status read_event(struct draft_event *event, int64_t put_s,
+                                 struct hs_error *err) {
+    const struct hsp_record_event *record = &event->record;
+    enum hs_status status =
+        hsp_payload_check(record->body, record->body_length, &event->facts, err);
+    if (status == HS_OK)
+        status = hsp_details_parse(&event->details, record->details,
+                                   record->details_length, err);
+    if (status != HS_OK)
+        return status;
+    event->object = object_of(event);
+    event->order_time = event->details.order_time;
+    /* A host clock that is a day off says nothing. */
+    if (event->order_time < put_s - DAY_S || event->order_time > put_s + DAY_S)
+        event->order_time = 0;
+    event->order_sequence = event->order_time != 0 ? event->details.order_sequence : 0;
+    if (event->order_time == 0)
+        event->order_time = put_s;
+    return HS_OK;
+}
+
+static int by_order(const void *a, const void *b) {
+    const struct draft_event *left = a, *right = b;
+    if (left->order_time != right->order_time)
+        return left->order_time < right->order_time ? -1 : 1;
+    if (left->order_sequence != right->order_sequence)
+        return left->order_sequence < right->order_sequence ? -1 : 1;
+    return left->index < right->index ? -1 : left->index > right->index;
+}
+
+static enum hs_status read_events(struct draft *draft, struct hs_error *err) {
+    draft->events = calloc(draft->reader.count, sizeof *draft->events);
+    if (draft->events == NULL)
+        return hsp_fail(err, HS_E_NOMEM, "read incoming/%s: out of memory",
+                        draft->file.name);
+    struct hsp_record_event record;
+    while (draft->count < draft->reader.count &&
+           hsp_record_next(&draft->reader, &record)) {
+        struct draft_event *event = &draft->events[draft->count];
+        event->record = record;
+        event->index = draft->count++;
+        enum hs_status status = read_event(event, draft->put_utc_ms / 1000, err);
+        if (status != HS_OK)
+            return status;
+    }
+    qsort(draft->events, draft->count, sizeof *draft->events, by_order);
+    return HS_OK;
+}
+
+/* A file the reading of which may well go better later. */
+static bool is_passing(int error) {
+    return error == ENOMEM || error == EMFILE || error == ENFILE || error == EIO ||
+           error == EINTR;
+}
+
+enum reading { READ, GONE, LATER, LEFT_ALONE };
+
+static enum reading quarantine(struct draft *draft, const char *reason) {
+    draft->file.fate = HSP_FILE_QUARANTINE;
+    snprintf(draft->reason, sizeof draft->reason, "%s", reason);
+    return READ;
+}
+
+/* Read `draft->file.name` in `dirfd` and check all of it. HS_E_NOMEM is the only failure;
+ * all else is told by `reading`. */
+static enum hs_status read_draft(struct draft *draft, int dirfd, enum reading *reading,
+                                 size_t *bytes, struct hs_error *err) {
+    struct stat info;
+    size_t length = 0;
+    draft->file.bytes = hsp_read_file(dirfd, draft->file.name, FILE_MAX, &length, &info);
+    if (draft->file.bytes == NULL) {
+        *reading = errno == ENOENT     ? GONE
+                   : is_passing(errno) ? LATER
+                                       : quarantine(draft, strerror(errno));
+        return HS_OK;
+    }
+    *bytes += length;
+    draft->file.owner = info.st_uid;
+    draft->put_utc_ms = info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
+    struct hs_error reason = {0};
+    enum hs_status status =
+        hsp_record_open(&draft->reader, draft->file.bytes, length, &reason);
+    if (status == HS_E_DATA && draft->reader.version > HSP_RECORD_VERSION) {
+        hsp_log(HSP_LOG_WARNING,
+                "incoming/%s is of version %d, newer than this daemon: left there",
+                draft->file.name, draft->reader.version);
+        *reading = LEFT_ALONE;
+        return HS_OK;
+    }
+    if (status == HS_OK && (draft->reader.from >= 0 || draft->reader.dead != NULL))
+        status = hsp_fail(&reason, HS_E_DATA, "a line that only the daemon may write");
+    if (status == HS_OK)
+        status = read_events(draft, &reason);
+    if (status == HS_E_NOMEM)
+        return hsp_fail(err, status, "%s", reason.text);
+    *reading = status == HS_OK ? READ : quarantine(draft, reason.text);
+    return HS_OK;
+}
+
+/* Deciding
+ * -------------------------------------------------------------------------------------
+ */
+
+/* One more element of an array that doubles; NULL: out of memory. */
+static void *one_more(void **array, size_t *count, size_t *capacity, size_t size) {
+    if (*count == *capacity) {
+        size_t wanted = *capacity == 0 ? 16 : *capacity * 2;
+        void *more = realloc(*array, wanted * size);
+        if (more == NULL)
+            return NULL;
+        *array = more;
+        *capacity = wanted;
+    }
+    return memset((char *)*array + (*count)++ * size, 0, size);
+}
+
+static void explain(struct hsp_placing *placing, const struct draft *draft,
+                    const struct draft_event *event, const char *what,
+                    const char *reason) {
+    struct hsp_journal_line line = HSP_JOURNAL_LINE(hsp_now_ms(CLOCK_REALTIME), what);
+    line.uid = draft->file.owner;
+    line.reason = reason;
+    if (event != NULL) {
+        line.id = event->record.id;
+        line.monitor = event->facts.monitor_id;
+        line.kind = hs_kind_text(event->facts.kind);
+    }
+    hsp_journal_compose(&placing->lines, &line);
+}
+
+static enum hs_status add_placement(struct hsp_placing *placing, size_t file,
+                                    struct hsp_endpoint *endpoint,
+                                    const struct draft_event *event, uint64_t sequence,
+                                    struct hs_error *err) {
+    struct hsp_placement *placement =
+        one_more((void **)&placing->placements, &placing->placement_count,
+                 &placing->placement_capacity, sizeof *placement);
+    if (placement == NULL)
+        return hsp_fail(err, HS_E_NOMEM, "plan an event: out of memory");
+    placement->file = file;
+    placement->endpoint = endpoint;
+    placement->event = event->record;
+    placement->entry = (struct hsp_entry){
+        .sequence = sequence,
+        .object = event->object,
+        .size = (uint32_t)(event->record.body_length + event->record.details_length),
+    };
+    return HS_OK;
+}
+
+/* Names of endpoints that do not exist: the event then goes to all. */
+static const char *addressees(struct hsp_flusher *flusher, struct hsp_placing *placing,
+                              const struct draft *draft,
+                              const struct draft_event *event) {
+    const char *names = event->details.endpoints;
+    if (names[0] == '\0' || hsp_names_contain(names, "all"))
+        return "";
+    for (const char *at = names; *at != '\0';) {
+        char name[HSP_ENDPOINT_NAME_MAX + 1];
+        size_t length = strcspn(at, ", ");
+        snprintf(name, sizeof name, "%.*s", (int)length, at);
+        const struct hsp_endpoint *endpoint = hsp_flusher_find(flusher, name);
+        if (length >= sizeof name || endpoint == NULL || endpoint->settings == NULL) {
+            char reason[160];
+            snprintf(reason, sizeof reason,
+                     "unknown endpoint '%s': the event goes to all", name);
+            explain(placing, draft, event, "warning", reason);
+            return "";
+        }
+        at += length;
+        at += strspn(at, ", ");
+    }
+    return names;
+}
+
+static enum hs_status remember(struct hsp_flusher *flusher, struct hsp_placing *placing,
+                               const struct draft_event *event, uint64_t fold,
+                               uint64_t sequence, struct hs_error *err) {
+    struct hsp_memory *memory =
+        one_more((void **)&placing->memories, &placing->memory_count,
+                 &placing->memory_capacity, sizeof *memory);
+    if (memory == NULL)
+        return hsp_fail(err, HS_E_NOMEM, "plan an event: out of memory");
+    struct hsp_recent_entry entry = {
+        .fold = fold,
+        .object = event->object,
+        .sequence = sequence,
+        .at_s = hsp_now_ms(CLOCK_REALTIME) / 1000,
+        .state = event->facts.state,
+    };
+    memcpy(entry.id, event->record.id, sizeof entry.id);
+    memory->place = hsp_recent_add(flusher->recent, &entry);
+    hsp_recent_format(&entry, memory->line);
+    placing->saw_down |= event->facts.state == HS_STATE_DOWN;
+    return HS_OK;
+}
+
+static uint64_t fold_of(const struct draft_event *event) {
+    const char *key = event->details.fold;
+    if (key[0] == '\0')
+        return 0;
+    uint64_t hash = hsp_hash(key, strlen(key));
+    return hash != 0 ? hash : 1;
+}
+
+/* One event: folded, filtered, or placed with every endpoint that wants it. */
+static enum hs_status decide_event(struct hsp_flusher *flusher,
+                                   struct hsp_placing *placing, const struct draft *draft,
+                                   size_t file, const struct draft_event *event,
+                                   uint64_t sequence, struct hs_error *err) {
+    uint64_t fold = fold_of(event);
+    int64_t since_s = (hsp_now_ms(CLOCK_REALTIME) - flusher->settings->fold_ms) / 1000;
+    if (hsp_recent_has_id(flusher->recent, event->record.id)) {
+        explain(placing, draft, event, "folded",
+                "an event of this id was taken in before");
+        return HS_OK;
+    }
+    if (flusher->settings->fold_ms > 0 &&
+        hsp_recent_has_fold(flusher->recent, fold, event->object, since_s)) {
+        explain(placing, draft, event, "folded",
+                "the same notification was taken in before");
+        return HS_OK;
+    }
+    enum hs_status status = remember(flusher, placing, event, fold, sequence, err);
+    const char *names = addressees(flusher, placing, draft, event);
+    size_t before = placing->placement_count;
+    for (struct hsp_endpoint *endpoint = flusher->endpoints;
+         status == HS_OK && endpoint != NULL; endpoint = endpoint->next)
+        if (hsp_endpoint_wants(endpoint, event->facts.kind, names))
+            status = add_placement(placing, file, endpoint, event, sequence, err);
+    if (status == HS_OK && placing->placement_count == before)
+        explain(placing, draft, event, "filtered",
+                event->facts.kind == HS_KIND_UNCHANGED ? "the state did not change"
+                                                       : "no endpoint wants it");
+    return status;
+}
+
+/* A recovery whose incident was not seen: the host may have run both at once, and this
+ * one was faster. */
+static bool must_wait(struct hsp_flusher *flusher, const struct draft *draft) {
+    if (draft->file.staged || draft->count != 1 ||
+        draft->events[0].facts.kind != HS_KIND_RECOVERY)
+        return false;
+    int64_t age_ms = hsp_now_ms(CLOCK_REALTIME) - draft->put_utc_ms;
+    return age_ms >= 0 && age_ms < HOLD_MS &&
+           hsp_recent_state(flusher->recent, draft->events[0].object) != HS_STATE_DOWN;
+}
+
+static size_t configured(const struct hsp_flusher *flusher) {
+    size_t count = 0;
+    for (const struct hsp_endpoint *e = flusher->endpoints; e != NULL; e = e->next)
+        count += e->settings != NULL;
+    return count;
+}
+
+/* Copies need space, and the adapters were refused long before: this is the last half of
+ * what is to be kept free. */
+static bool may_copy(struct hsp_flusher *flusher) {
+    struct hsp_share half = flusher->settings->min_free;
+    if (half.percent > 0)
+        half.percent /= 2;
+    if (half.bytes > 0)
+        half.bytes /= 2;
+    return !hsp_space_is_short(flusher->dir.root, &half);
+}
+
+/* Decide a whole file. HS_E_FULL, HS_E_IO: not now, and nothing was decided. */
+static enum hs_status decide(struct hsp_flusher *flusher, struct hsp_placing *placing,
+                             struct draft *draft, struct hs_error *err) {
+    if (draft->file.fate != HSP_FILE_QUARANTINE) {
+        bool copies = draft->count > 1 || configured(flusher) > 1;
+        flusher->short_of_space = copies && !draft->file.staged && !may_copy(flusher);
+        if (flusher->short_of_space)
+            return hsp_fail(err, HS_E_FULL,
+                            "take in incoming/%s: less than half of min_free is left",
+                            draft->file.name);
+        enum hs_status status = draft->file.staged
+                                    ? HS_OK
+                                    : hsp_sequence_take(&flusher->sequence, draft->count,
+                                                        &draft->file.first, err);
+        if (status != HS_OK)
+            return status;
+    }
+    struct hsp_file *file = one_more((void **)&placing->files, &placing->file_count,
+                                     &placing->file_capacity, sizeof *file);
+    if (file == NULL)
+        return hsp_fail(err, HS_E_NOMEM, "plan a file: out of memory");
+    size_t index = placing->file_count - 1, before = placing->placement_count;
+    enum hs_status status = HS_OK;
+    *file = draft->file;
+    draft->file.bytes = NULL; /* the plan's from now on */
+    if (file->fate == HSP_FILE_QUARANTINE) {
+        char reason[HSP_NOTICE_NAME_MAX + sizeof draft->reason + 16];
+        snprintf(reason, sizeof reason, "incoming/%s: %s", file->name, draft->reason);
+        explain(placing, draft, NULL, "corrupt", reason);
+        hsp_log(HSP_LOG_WARNING, "%s: moved to corrupt/", reason);
+        flusher->corrupt++;
+        return HS_OK;
+    }
+    for (size_t i = 0; status == HS_OK && i < draft->count; i++)
+        status = decide_event(flusher, placing, draft, index, &draft->events[i],
+                              file->first + i, err);
+    size_t placed = placing->placement_count - before;
+    if (placed == 0)
+        file->fate = HSP_FILE_DROP;
+    else if (placed == 1 && draft->count == 1 && !file->staged)
+        file->fate = HSP_FILE_MOVE;
+    else
+        file->fate = HSP_FILE_COPY;
+    return status;
+}
+
+/* Plans
+ * ------------------------------------------------------------------------------------------
+ */
+
+static int by_time(const void *a, const void *b) {
+    const struct draft *left = a, *right = b;
+    if (left->count == 0 || right->count == 0)
+        return (left->count > 0) - (right->count > 0);
+    const struct draft_event *l = &left->events[0], *r = &right->events[0];
+    if (l->order_time != r->order_time)
+        return l->order_time < r->order_time ? -1 : 1;
+    if (l->order_sequence != r->order_sequence)
+        return l->order_sequence < r->order_sequence ? -1 : 1;
+    if (left->is_opposite != right->is_opposite)
+        return left->is_opposite ? -1 : 1;
+    return memcmp(l->record.id, r->record.id, HSP_ID_LENGTH);
+}
+
+static struct hsp_placing *new_placing(struct hsp_flusher *flusher) {
+    struct hsp_placing *placing = calloc(1, sizeof *placing);
+    if (placing == NULL)
+        return NULL;
+    placing->job.work = hsp_placing_work;
+    placing->dir = &flusher->dir;
+    placing->journal = flusher->journal;
+    placing->recent = flusher->recent;
+    placing->owner = flusher;
+    return placing;
+}
+
+/* Read the next names. Ones that cannot be read just now come back later. */
+static enum hs_status collect(struct hsp_flusher *flusher, struct draft *drafts,
+                              size_t room, size_t *count, struct hs_error *err) {
+    int64_t later_ms = hsp_now_ms(CLOCK_BOOTTIME) + HSP_RETRY_MS;
+    size_t bytes = 0;
+    bool stranger;
+    while (*count < room && bytes < PLAN_BYTES) {
+        struct draft *draft = &drafts[*count];
+        memset(draft, 0, sizeof *draft);
+        if (!hsp_notice_next(flusher->notice, draft->file.name, &stranger))
+            break;
+        enum reading reading = READ;
+        enum hs_status status = HS_OK;
+        if (stranger)
+            quarantine(draft, "not the name of an event file");
+        else
+            status = read_draft(draft, flusher->dir.incoming, &reading, &bytes, err);
+        if (status == HS_OK && reading == LATER)
+            hsp_notice_hold(flusher->notice, draft->file.name, later_ms);
+        if (status == HS_OK && reading == READ) {
+            draft->is_opposite =
+                draft->count > 0 &&
+                draft->events[0].facts.state !=
+                    hsp_recent_state(flusher->recent, draft->events[0].object);
+            ++*count;
+            continue;
+        }
+        free_draft(draft);
+        if (status != HS_OK)
+            return status;
+    }
+    qsort(drafts, *count, sizeof *drafts, by_time);
+    return HS_OK;
+}
+
+/* Decide the drafts in their order, up to one that cannot be taken in now. */
+static enum hs_status decide_all(struct hsp_flusher *flusher, struct hsp_placing *placing,
+                                 struct draft *drafts, size_t count,
+                                 struct hs_error *err) {
+    int64_t now_ms = hsp_now_ms(CLOCK_BOOTTIME);
+    bool stopped = false;
+    for (size_t i = 0; i < count; i++) {
+        struct draft *draft = &drafts[i];
+        struct hs_error failure = {0};
+        if (stopped) {
+            hsp_notice_hold(flusher->notice, draft->file.name, now_ms + HSP_RETRY_MS);
+            continue;
+        }
+        if (must_wait(flusher, draft)) {
+            int64_t left_ms =
+                draft->put_utc_ms + HOLD_MS - hsp_now_ms(CLOCK_REALTIME) + 1;
+            hsp_notice_hold(flusher->notice, draft->file.name, now_ms + left_ms);
+            continue;
+        }
+        enum hs_status status = decide(flusher, placing, draft, &failure);
+        if (status == HS_E_NOMEM)
+            return hsp_fail(err, status, "%s", failure.text);
+        stopped = status != HS_OK;
+        if (!stopped)
+            continue;
+        hsp_log(HSP_LOG_WARNING, "%s", failure.text);
+        hsp_notice_hold(flusher->notice, draft->file.name, now_ms + HSP_RETRY_MS);
+    }
+    return HS_OK;
+}
+
+enum hs_status hsp_plan_incoming(struct hsp_flusher *flusher,
+                                 struct hsp_placing **placing, struct hs_error *err) {
+    size_t room = hsp_notice_count(flusher->notice), count = 0;
+    if (room == 0)
+        return HS_OK;
+    room = room < PLAN_FILES ? room : PLAN_FILES;
+    struct draft *drafts = calloc(room, sizeof *drafts);
+    struct hsp_placing *fresh = new_placing(flusher);
+    enum hs_status status =
+        drafts == NULL || fresh == NULL
+            ? hsp_fail(err, HS_E_NOMEM, "plan incoming files: out of memory")
+            : collect(flusher, drafts, room, &count, err);
+    if (status == HS_OK)
+        status = decide_all(flusher, fresh, drafts, count, err);
+    for (size_t i = 0; i < count; i++)
+        free_draft(&drafts[i]);
+    free(drafts);
+    if (status != HS_OK || fresh->file_count == 0) {
+        hsp_placing_free(fresh);
+        return status;
+    }
+    *placing = fresh;
+    return HS_OK;
+}
+
+static enum hs_status plan_staged_file(struct hsp_flusher *flusher,
+                                       struct hsp_placing *placing, const char *name,
+                                       struct hs_error *err) {
+    struct draft draft = {.file.staged = true};
+    snprintf(draft.file.name, sizeof draft.file.name, "%s", name);
+    draft.file.first = strtoull(name, NULL, 16);
+    size_t bytes = 0;
+    enum reading reading = READ;
+    enum hs_status status =
+        read_draft(&draft, flusher->dir.staged, &reading, &bytes, err);
+    if (status == HS_OK && reading == LATER)
+        status = hsp_fail(err, HS_E_IO, "read queue/.staged/%s", name);
+    if (status == HS_OK && reading == READ)
+        status = decide(flusher, placing, &draft, err);
+    free_draft(&draft);
+    return status;
+}
+
+enum hs_status hsp_plan_staged(struct hsp_flusher *flusher, struct hsp_placing **placing,
+                               struct hs_error *err) {
+    int fd = openat(flusher->dir.staged, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    struct hsp_placing *fresh = new_placing(flusher);
+    enum hs_status status = HS_OK;
+    if (folder == NULL) {
+        status = hsp_fail_errno(err, HS_E_IO, "read queue/.staged");
+        if (fd >= 0)
+            close(fd);
+    } else if (fresh == NULL) {
+        status = hsp_fail(err, HS_E_NOMEM, "read queue/.staged: out of memory");
+    }
+    for (struct dirent *item; status == HS_OK && (item = readdir(folder)) != NULL;)
+        if (strlen(item->d_name) == 16)
+            status = plan_staged_file(flusher, fresh, item->d_name, err);
+    if (folder != NULL)
+        closedir(folder);
+    if (status != HS_OK || fresh->file_count == 0) {
+        hsp_placing_free(fresh);
+        return status;
+    }
+    *placing = fresh;
+    return HS_OK;
+}
+
+void hsp_plan_remember_each(void *context, const struct hsp_entry *entry) {
+    struct hsp_flusher *flusher = ((struct hsp_plan_context *)context)->flusher;
+    const struct hsp_endpoint *endpoint = ((struct hsp_plan_context *)context)->endpoint;
+    char path[HSP_ENTRY_PATH_MAX];
+    hsp_entry_path(entry, path);
+    struct stat info;
+    size_t length = 0;
+    char *bytes = hsp_read_file(endpoint->queue_fd, path, FILE_MAX, &length, &info);
+    struct hsp_record_reader reader;
+    struct draft_event event = {0};
+    if (bytes != NULL && hsp_record_open(&reader, bytes, length, NULL) == HS_OK &&
+        hsp_record_next(&reader, &event.record) &&
+        !hsp_recent_has_id(flusher->recent, event.record.id) &&
+        read_event(&event, info.st_mtim.tv_sec, NULL) == HS_OK) {
+        struct hsp_recent_entry memory = {
+            .fold = fold_of(&event),
+            .object = event.object,
+            .sequence = entry->sequence,
+            .at_s = info.st_mtim.tv_sec,
+            .state = event.facts.state,
+        };
+        memcpy(memory.id, event.record.id, sizeof memory.id);
+        char line[HSP_RECENT_LINE + 1];
+        hsp_recent_format(&memory, line);
+        (void)!hsp_recent_write(flusher->recent, hsp_recent_add(flusher->recent, &memory),
+                                line, NULL);
+    }
+    hsp_details_free(&event.details);
+    free(bytes);
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* Making, opening and locking the spool, and replacing small files in it. Modes are set
+ * with fchmod, whatever the umask. */
+#include "config.h"
+
+#include "spooldir.h"
+
+#include "../error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOCK_NAME "daemon.lock"
+#define ROOT_MODE 0755
+#define SEQUENCE_BLOCK (1u << 20)
+#define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+/* Every folder of a spool, in the order in which they are made. */
+static const struct folder {
+    const char *name;
+    mode_t mode;
+    size_t member; /* of struct hsp_spooldir */
+} folders[] = {
+    {HSP_INCOMING, HSP_INCOMING_MODE, offsetof(struct hsp_spooldir, incoming)},
+    {HSP_TMP, HSP_INCOMING_MODE, offsetof(struct hsp_spooldir, tmp)},
+    {"queue", HSP_PRIVATE_MODE, offsetof(struct hsp_spooldir, queue)},
+    {"queue/.staged", HSP_PRIVATE_MODE, offsetof(struct hsp_spooldir, staged)},
+    {"dead", HSP_PRIVATE_MODE, offsetof(struct hsp_spooldir, dead)},
+    {"corrupt", HSP_PRIVATE_MODE, offsetof(struct hsp_spooldir, corrupt)},
+    {"state", HSP_PRIVATE_MODE, offsetof(struct hsp_spooldir, state)},
+};
+#define FOLDER_COUNT (sizeof folders / sizeof *folders)
+
+static int *fd_of(struct hsp_spooldir *dir, const struct folder *folder) {
+    return (int *)((char *)dir + folder->member);
+}
+
+/* Make spool_dir and what leads to it. */
+static enum hs_status make_parents(const char *path, struct hs_error *err) {
+    char *copy = strdup(path);
+    if (copy == NULL)
+        return hsp_fail(err, HS_E_NOMEM, "make %s: out of memory", path);
+    enum hs_status status = HS_OK;
+    for (char *slash = strchr(copy + 1, '/'); status == HS_OK;
+         slash = strchr(slash + 1, '/')) {
+        if (slash != NULL)
+            *slash = '\0';
+        if (mkdir(copy, ROOT_MODE) != 0 && errno != EEXIST)
+            status = hsp_fail_errno(err, HS_E_SPOOL, "make folder %s", copy);
+        if (slash == NULL)
+            break;
+        *slash = '/';
+    }
+    free(copy);
+    return status;
+}
+
+enum hs_status hsp_spooldir_init(const char *path, uid_t uid, gid_t gid,
+                                 struct hs_error *err) {
+    enum hs_status status = make_parents(path, err);
+    if (status != HS_OK)
+        return status;
+    int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return hsp_fail_errno(err, HS_E_SPOOL, "open %s", path);
+    if (fchmod(root, ROOT_MODE) != 0 || fchown(root, uid, gid) != 0)
+        status = hsp_fail_errno(err, HS_E_SPOOL, "set owner and mode of %s", path);
+    for (size_t i = 0; status == HS_OK && i < FOLDER_COUNT; i++)
+        status =
+            hsp_make_folder(root, path, folders[i].name, folders[i].mode, uid, gid, err);
+    close(root);
+    return status;
+}
+
+/* Open one folder and see that it is the daemon's. */
+static enum hs_status open_folder(struct hsp_spooldir *dir, const struct folder *folder,
+                                  struct hs_error *err) {
+    int *fd = fd_of(dir, folder);
+    *fd = openat(dir->root, folder->name, FOLDER_FLAGS);
+    if (*fd < 0 && errno == ENOENT) {
+        enum hs_status status = hsp_make_folder(dir->root, dir->path, folder->name,
+                                                folder->mode, -1, -1, err);
+        if (status != HS_OK)
+            return status;
+        *fd = openat(dir->root, folder->name, FOLDER_FLAGS);
+    }
+    if (*fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+        return hsp_fail(err, HS_E_SPOOL, "%s/%s is not a folder", dir->path,
+                        folder->name);
+    struct stat info;
+    if (*fd < 0 || fstat(*fd, &info) != 0)
+        return hsp_fail_errno(err, HS_E_SPOOL, "open %s/%s", dir->path, folder->name);
+    if (info.st_uid != geteuid())
+        return hsp_fail(err, HS_E_SPOOL,
+                        "%s/%s belongs to uid %u, hookspoold runs as uid %u; run "
+                        "`hookspool init`",
+                        dir->path, folder->name, info.st_uid, geteuid());
+    return HS_OK;
+}
+
+static enum hs_status open_root(struct hsp_spooldir *dir, struct hs_error *err) {
+    dir->root = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat info;
+    if (dir->root < 0 || fstat(dir->root, &info) != 0)
+        return hsp_fail_errno(err, HS_E_SPOOL, "open spool %s (run `hookspool init`?)",
+                              dir->path);
+    if (info.st_uid != geteuid())
+        return hsp_fail(err, HS_E_SPOOL,
+                        "%s belongs to uid %u, hookspoold runs as uid %u; run `hookspool "
+                        "init`",
+                        dir->path, info.st_uid, geteuid());
+    return HS_OK;
+}
+
+static enum hs_status take_lock(struct hsp_spooldir *dir, struct hs_error *err) {
+    dir->lock =
+        openat(dir->root, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+    if (dir->lock < 0 || fchmod(dir->lock, 0640) != 0)
+        return hsp_fail_errno(err, HS_E_SPOOL, "open %s/" LOCK_NAME, dir->path);
+    if (flock(dir->lock, LOCK_EX | LOCK_NB) == 0)
+        return HS_OK;
+    dir->locked_by_other = errno == EWOULDBLOCK;
+    if (dir->locked_by_other)
+        return hsp_fail(err, HS_E_SPOOL, "another hookspoold serves %s", dir->path);
+    return hsp_fail_errno(err, HS_E_SPOOL, "lock %s/" LOCK_NAME, dir->path);
+}
+
+enum hs_status hsp_spooldir_open(struct hsp_spooldir *dir, const char *path,
+                                 struct hs_error *err) {
+    *dir = (struct hsp_spooldir){.root = -1, .lock = -1};
+    for (size_t i = 0; i < FOLDER_COUNT; i++)
+        *fd_of(dir, &folders[i]) = -1;
+    dir->path = strdup(path);
+    enum hs_status status =
+        dir->path != NULL ? open_root(dir, err)
+                          : hsp_fail(err, HS_E_NOMEM, "open %s: out of memory", path);
+    if (status == HS_OK)
+        status = take_lock(dir, err);
+    for (size_t i = 0; status == HS_OK && i < FOLDER_COUNT; i++)
+        status = open_folder(dir, &folders[i], err);
+    if (status != HS_OK)
+        hsp_spooldir_close(dir);
+    return status;
+}
+
+void hsp_spooldir_close(struct hsp_spooldir *dir) {
+    for (size_t i = 0; i < FOLDER_COUNT; i++) {
+        if (*fd_of(dir, &folders[i]) >= 0)
+            close(*fd_of(dir, &folders[i]));
+        *fd_of(dir, &folders[i]) = -1;
+    }
+    if (dir->root >= 0)
+        close(dir->root);
+    if (dir->lock >= 0)
+        close(dir->lock);
+    dir->root = dir->lock = -1;
+    free(dir->path);
+    dir->path = NULL;
+}
+
+bool hsp_spooldir_is_served(const char *path) {
+    int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int lock = root < 0 ? -1 : openat(root, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    bool served =
+        lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (lock >= 0)
+        close(lock);
+    if (root >= 0)
+        close(root);
+    return served;
+}
+
+/* Small files -------------------------------------------------------------------------
+ */
+
+int hsp_write_all(int fd, const char *bytes, size_t length) {
+    while (length > 0) {
+        ssize_t written = write(fd, bytes, length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return -1;
+        bytes += written;
+        length -= (size_t)written;
+    }
+    return 0;
+}
+
+enum hs_status hsp_replace_file(int dirfd, const char *name, mode_t mode,
+                                const char *bytes, size_t length, bool durable,
+                                struct hs_error *err) {
+    char temporary[96];
+    snprintf(temporary, sizeof temporary, ".%s.new", name);
+    enum hs_status status = HS_OK;
+    int fd = openat(dirfd, temporary,
+                    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0 || fchmod(fd, mode) != 0 || hsp_write_all(fd, bytes, length) != 0 ||
+        (durable && fsync(fd) != 0))
+        status = hsp_fail_errno(err, HS_E_IO, "write %s", temporary);
+    if (fd >= 0 && close(fd) != 0 && status == HS_OK)
+        status = hsp_fail_errno(err, HS_E_IO, "close %s", temporary);
+    if (status == HS_OK && renameat(dirfd, temporary, dirfd, name) != 0)
+        status = hsp_fail_errno(err, HS_E_IO, "rename %s to %s", temporary, name);
+    if (status == HS_OK && durable && fsync(dirfd) != 0)
+        status = hsp_fail_errno(err, HS_E_IO, "sync the folder of %s", name);
+    if (status != HS_OK && fd >= 0)
+        unlinkat(dirfd, temporary, 0);
+    return status;
+}
+
+/* Read `fd` up to its end into `bytes` (`size` long); the length, or -1. */
+static ssize_t read_all(int fd, char *bytes, size_t size) {
+    size_t length = 0;
+    while (length < size) {
+        ssize_t got = read(fd, bytes + length, size - length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        length += (size_t)got;
+    }
+    return (ssize_t)length;
+}
+
+char *hsp_read_file(int dirfd, const char *name, size_t max, size_t *length,
+                    struct stat *info) {
+    char *bytes = NULL, *room = NULL;
+    struct stat own;
+    int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &own) != 0)
+        goto out;
+    errno = EINVAL;
+    if (!S_ISREG(own.st_mode) || own.st_nlink != 1)
+        goto out;
+    errno = EFBIG;
+    if (own.st_size > (off_t)max)
+        goto out;
+    room = malloc((size_t)own.st_size + 1);
+    ssize_t got = room == NULL ? -1 : read_all(fd, room, (size_t)own.st_size);
+    if (got < 0)
+        goto out;
+    room[got] = '\0';
+    *length = (size_t)got;
+    if (info != NULL)
+        *info = own;
+    bytes = room;
+    room = NULL;
+out:;
+    int saved = errno;
+    free(room);
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return bytes;
+}
+
+/* Sequence ----------------------------------------------------------------------------
+ */
+
+static enum hs_status reserve(struct hsp_sequence *sequence, uint64_t up_to,
+                              struct hs_error *err) {
+    char text[32];
+    int length = snprintf(text, sizeof text, "%016" PRIx64 "\n", up_to);
+    enum hs_status status = hsp_replace_file(sequence->state_fd, "sequence", 0600, text,
+                                             (size_t)length, true, err);
+    if (status == HS_OK)
+        sequence->reserved = up_to;
+    return status;
+}
+
+enum hs_status hsp_sequence_open(struct hsp_sequence *sequence, int state_fd,
+                                 uint64_t at_least, struct hs_error *err) {
+    *sequence = (struct hsp_sequence){.state_fd = state_fd, .next = at_least};
+    size_t length = 0;
+    char *text = hsp_read_file(state_fd, "sequence", 64, &length, NULL);
+    if (text == NULL && errno != ENOENT)
+        return hsp_fail_errno(err, HS_E_IO, "read state/sequence");
+    uint64_t recorded = text != NULL ? strtoull(text, NULL, 16) : 0;
+    free(text);
+    if (recorded > sequence->next)
+        sequence->next = recorded;
+    return reserve(sequence, sequence->next + SEQUENCE_BLOCK, err);
+}
+
+enum hs_status hsp_sequence_take(struct hsp_sequence *sequence, uint64_t count,
+                                 uint64_t *first, struct hs_error *err) {
+    if (sequence->next + count > sequence->reserved) {
+        enum hs_status status =
+            reserve(sequence, sequence->next + count + SEQUENCE_BLOCK, err);
+        if (status != HS_OK)
+            return status;
+    }
+    *first = sequence->next;
+    sequence->next += count;
+    return HS_OK;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's hold on a spool: its folders, its lock, and the small files in state/. */
+#ifndef HSP_SPOOLDIR_H
+#define HSP_SPOOLDIR_H
+
+#include "../spool.h"
+#include <sys/stat.h>
+
+/* Folders as descriptors; -1 where not open. Everything below is reached through them,
+ * never by path. */
+struct hsp_spooldir {
+    char *path;
+    int root, incoming, tmp, queue, staged, dead, corrupt, state;
+    int lock;             /* daemon.lock, held exclusively */
+    bool locked_by_other; /* after a failed open: that was the reason */
+};
+
+/* Make what is missing and set the modes of all of it (section 3 of the design), for
+ * `hookspool init`. spool_dir and its parents are made; with uid, gid other than -1
+ * everything is given to them. HS_E_SPOOL, HS_E_IO, HS_E_FULL; the message names folder
+ * and step. */
+enum hs_status hsp_spooldir_init(const char *path, uid_t uid, gid_t gid,
+                                 struct hs_error *err) HS_MUST_CHECK;
+
+/* Open a spool for delivery: spool_dir must be there and belong to the calling user, its
+ * folders too; missing ones inside are made. Takes the lock, HS_E_SPOOL when another
+ * daemon has it. On failure everything is closed again. */
+enum hs_status hsp_spooldir_open(struct hsp_spooldir *dir, const char *path,
+                                 struct hs_error *err) HS_MUST_CHECK;
+void hsp_spooldir_close(struct hsp_spooldir *dir);
+
+/* Does a daemon run on the spool at `path`? Asks the lock; false too where there is no
+ * spool. */
+bool hsp_spooldir_is_served(const char *path);
+
+/* Replace the file `name` in `dirfd` by `bytes`: temporary file, fsync (with `durable`),
+ * rename, fsync of the folder (likewise). HS_E_IO, HS_E_FULL: the old one is still there.
+ */
+enum hs_status hsp_replace_file(int dirfd, const char *name, mode_t mode,
+                                const char *bytes, size_t length, bool durable,
+                                struct hs_error *err) HS_MUST_CHECK;
+
+/* Write it all, whatever the kernel takes at once. -1 and errno. */
+int hsp_write_all(int fd, const char *bytes, size_t length);
+
+/* Read a file of at most `max` bytes whole; free(). It must be a regular file with one
+ * name: NULL and ELOOP, ENXIO, EINVAL, EFBIG or what the step failed with in errno
+ * otherwise. `info` (may be NULL) is what it was when it was read. Never blocks on a
+ * FIFO, never follows a link. */
+char *hsp_read_file(int dirfd, const char *name, size_t max, size_t *length,
+                    struct stat *info);
+
+/* The spool-wide sequence number: the next one, never given before, whatever crashed. */
+struct hsp_sequence {
+    int state_fd;
+    uint64_t next, reserved; /* numbers below `reserved` are recorded as used up */
+};
+/* `at_least`: above every number found in the spool. */
+enum hs_status hsp_sequence_open(struct hsp_sequence *sequence, int state_fd,
+                                 uint64_t at_least, struct hs_error *err) HS_MUST_CHECK;
+/* Take `count` neighbouring numbers. Writes (durably) once in a million. HS_E_IO,
+ * HS_E_FULL: none taken. */
+enum hs_status hsp_sequence_take(struct hsp_sequence *sequence, uint64_t count,
+                                 uint64_t *first, struct hs_error *err) HS_MUST_CHECK;
+
+#endif

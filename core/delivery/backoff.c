@@ -16,8 +16,9 @@ int64_t hsp_backoff_ms(int attempts, int64_t first_ms, int64_t max_ms, uint32_t 
     if (pause_ms < 1)
         return 1;
     /* Downwards only, so that max_ms is a promise. */
-    pause_ms -= (int64_t)((double)(pause_ms / 5) * (random / (double)UINT32_MAX));
-    return pause_ms;
+    const int64_t most_ms = pause_ms / 5;
+    const int64_t cut_ms = (int64_t)((double)most_ms * (random / (double)UINT32_MAX));
+    return pause_ms - (cut_ms < most_ms ? cut_ms : most_ms);
 }
 
 int64_t hsp_busy_ms(int64_t retry_after_s, int64_t fallback_ms) {

@@ -15,7 +15,8 @@ static enum hsp_key_result set_number(const struct hsp_key *key, bool is_parsed,
                                       int64_t number, void *target) {
     if (!is_parsed || number < key->min || number > key->max)
         return HSP_KEY_WRONG;
-    *(int64_t *)target = number;
+    if (target != NULL)
+        *(int64_t *)target = number;
     return HSP_KEY_OK;
 }
 
@@ -45,7 +46,7 @@ enum hsp_key_result hsp_set_int(const struct hsp_key *key, const char *value,
                                 void *target) {
     int64_t number = 0;
     enum hsp_key_result result = hsp_set_count(key, value, &number);
-    if (result == HSP_KEY_OK)
+    if (result == HSP_KEY_OK && target != NULL)
         *(int *)target = (int)number;
     return result;
 }
@@ -60,7 +61,8 @@ enum hsp_key_result hsp_set_flag(const struct hsp_key *key, const char *value,
     (void)key;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (strcasecmp(value, words[i].word) == 0) {
-            *(bool *)target = words[i].flag;
+            if (target != NULL)
+                *(bool *)target = words[i].flag;
             return HSP_KEY_OK;
         }
     }
@@ -69,14 +71,24 @@ enum hsp_key_result hsp_set_flag(const struct hsp_key *key, const char *value,
 
 enum hsp_key_result hsp_set_rate(const struct hsp_key *key, const char *value,
                                  void *target) {
+    struct hsp_rate rate;
     (void)key;
-    return hsp_parse_rate(value, target) ? HSP_KEY_OK : HSP_KEY_WRONG;
+    if (!hsp_parse_rate(value, &rate))
+        return HSP_KEY_WRONG;
+    if (target != NULL)
+        *(struct hsp_rate *)target = rate;
+    return HSP_KEY_OK;
 }
 
 enum hsp_key_result hsp_set_share(const struct hsp_key *key, const char *value,
                                   void *target) {
+    struct hsp_share share;
     (void)key;
-    return hsp_parse_share(value, target) ? HSP_KEY_OK : HSP_KEY_WRONG;
+    if (!hsp_parse_share(value, &share))
+        return HSP_KEY_WRONG;
+    if (target != NULL)
+        *(struct hsp_share *)target = share;
+    return HSP_KEY_OK;
 }
 
 /* Texts
@@ -84,6 +96,8 @@ enum hsp_key_result hsp_set_share(const struct hsp_key *key, const char *value,
 
 static enum hsp_key_result set_text(const char *value, void *target) {
     char **text = target;
+    if (target == NULL)
+        return HSP_KEY_OK;
     char *copy = strdup(value);
     if (copy == NULL)
         return HSP_KEY_NOMEM;
@@ -157,25 +171,24 @@ static int refuse(const struct hsp_key *key, cfg_t *cfg, const cfg_opt_t *opt,
     return -1;
 }
 
-int hsp_key_check(const struct hsp_key *keys, size_t count, cfg_t *cfg,
-                  const cfg_opt_t *opt, void *scratch) {
-    const unsigned values = cfg_opt_size((cfg_opt_t *)opt);
-    const char *value =
-        values == 0 ? NULL : cfg_opt_getnstr((cfg_opt_t *)opt, values - 1);
-    for (size_t i = 0; i < count && value != NULL; i++) {
-        if (strcmp(keys[i].name, opt->name) != 0)
-            continue;
-        switch (keys[i].set(&keys[i], value, (char *)scratch + keys[i].offset)) {
-        case HSP_KEY_OK:
-            return 0;
-        case HSP_KEY_WRONG:
-            return refuse(&keys[i], cfg, opt, value);
-        case HSP_KEY_NOMEM:
-            cfg_error(cfg, "key '%s': out of memory", opt->name);
-            return -1;
-        }
-    }
-    return 0;
+static const struct hsp_key *find(const struct hsp_key *keys, size_t count,
+                                  const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(keys[i].name, name) == 0)
+            return &keys[i];
+    return NULL;
+}
+
+int hsp_key_check(const struct hsp_key *keys, size_t count, cfg_t *cfg, cfg_opt_t *opt) {
+    const struct hsp_key *key = find(keys, count, cfg_opt_name(opt));
+    const unsigned values = cfg_opt_size(opt);
+    const char *value = values == 0 ? NULL : cfg_opt_getnstr(opt, values - 1);
+    if (key == NULL || value == NULL)
+        return 0;
+    const bool is_too_long = key->is_list && key->max > 0 && values > key->max;
+    return is_too_long || key->set(key, value, NULL) != HSP_KEY_OK
+               ? refuse(key, cfg, opt, value)
+               : 0;
 }
 
 bool hsp_keys_fill(const struct hsp_key *keys, size_t count, cfg_t *cfg, void *base) {

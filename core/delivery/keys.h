@@ -17,13 +17,13 @@ struct hsp_key {
                                void *target);
     size_t offset; /* of the member in the struct */
     const char *allowed;
-    int64_t min, max; /* of numbers */
+    int64_t min, max; /* of numbers; max of a list: how many, 0: any */
     bool is_list;
     bool is_masked; /* a URL: its value is shown masked */
 };
 
-/* Setters: `target` is the member. Of a list each value is added to it. WRONG leaves it
- * alone. */
+/* Setters: `target` is the member, NULL: look at the value only, which takes no memory.
+ * Of a list each value is added. WRONG leaves the member alone. */
 enum hsp_key_result hsp_set_duration(const struct hsp_key *key, const char *value,
                                      void *target); /* int64_t, ms */
 enum hsp_key_result hsp_set_size(const struct hsp_key *key, const char *value,
@@ -50,10 +50,9 @@ enum hsp_key_result hsp_set_proxy(const struct hsp_key *key, const char *value,
 /* The libConfuse option of a row. */
 cfg_opt_t hsp_key_option(const struct hsp_key *key);
 
-/* In a validator: would the value that `opt` has just got be set? -1 after reporting that
- * it would not. `scratch` is a zeroed struct of the table's kind. */
-int hsp_key_check(const struct hsp_key *keys, size_t count, cfg_t *cfg,
-                  const cfg_opt_t *opt, void *scratch);
+/* For validators: is the value that `opt` has just got allowed? -1 after reporting that
+ * it is not. */
+int hsp_key_check(const struct hsp_key *keys, size_t count, cfg_t *cfg, cfg_opt_t *opt);
 
 /* Set every member from `cfg`, whose values have passed hsp_key_check. false: out of
  * memory. */

@@ -39,10 +39,7 @@ static const struct hsp_key shared_keys[] = {
 #define SHARED_KEY_COUNT (sizeof(shared_keys) / sizeof(shared_keys[0]))
 
 static int check_key(cfg_t *cfg, cfg_opt_t *opt) {
-    struct hsp_settings scratch = {0};
-    const int result = hsp_key_check(keys, KEY_COUNT, cfg, opt, &scratch);
-    free(scratch.journal);
-    return result;
+    return hsp_key_check(keys, KEY_COUNT, cfg, opt);
 }
 
 /* Files

@@ -39,19 +39,19 @@ static enum hsp_key_result set_kind(const struct hsp_key *key, const char *value
     (void)key;
     if (kind < 0 || kind == HS_KIND_UNCHANGED)
         return HSP_KEY_WRONG;
-    *(unsigned *)target |= 1u << kind;
+    if (target != NULL)
+        *(unsigned *)target |= 1u << kind;
     return HSP_KEY_OK;
 }
 
 static enum hsp_key_result set_outage(const struct hsp_key *key, const char *value,
                                       void *target) {
     (void)key;
-    if (strcmp(value, "wait") == 0)
-        *(enum hsp_outage *)target = HSP_OUTAGE_WAIT;
-    else if (strcmp(value, "count") == 0)
-        *(enum hsp_outage *)target = HSP_OUTAGE_COUNT;
-    else
+    const bool is_count = strcmp(value, "count") == 0;
+    if (!is_count && strcmp(value, "wait") != 0)
         return HSP_KEY_WRONG;
+    if (target != NULL)
+        *(enum hsp_outage *)target = is_count ? HSP_OUTAGE_COUNT : HSP_OUTAGE_WAIT;
     return HSP_KEY_OK;
 }
 
@@ -59,10 +59,11 @@ static enum hsp_key_result set_outage(const struct hsp_key *key, const char *val
 static enum hsp_key_result add_secret(const struct hsp_key *key, const char *value,
                                       void *target) {
     char **files = target;
-    for (size_t i = 0; i < HSP_SECRETS_MAX; i++)
-        if (files[i] == NULL)
-            return hsp_set_word(key, value, &files[i]);
-    return HSP_KEY_WRONG;
+    if (files == NULL)
+        return hsp_set_word(key, value, NULL);
+    while (*files != NULL)
+        files++;
+    return hsp_set_word(key, value, files);
 }
 
 #define MEMBER(member) offsetof(struct block, member)
@@ -78,7 +79,8 @@ static const struct hsp_key keys[] = {
      .allowed = "an https:// or http:// URL without blanks", .is_masked = true},
     {"url_file", NULL, hsp_set_file, MEMBER(url_file), .allowed = FILE_ALLOWED},
     {"secret_file", NULL, add_secret, MEMBER(endpoint.secret_files),
-     .allowed = "a list of one to four file names without blanks", .is_list = true},
+     .allowed = "a list of one to four file names without blanks", .max = HSP_SECRETS_MAX,
+     .is_list = true},
     {"events", "{incident, recovery}", set_kind, MEMBER(endpoint.events),
      .allowed = "a list of incident, recovery, acknowledgement, downtime, flapping, "
                 "custom, test, "
@@ -158,8 +160,14 @@ static void clear_block(struct block *block) {
     block->url_file = NULL;
 }
 
-/* The first of the callbacks for a block looks at its name. */
-static int open_block(cfg_t *cfg) {
+/* libConfuse also calls this for the default of a list, at the start of every block; it
+ * aborts where that fails, so that only values are looked at here. */
+static int check_key(cfg_t *cfg, cfg_opt_t *opt) {
+    collecting->open = cfg;
+    return hsp_key_check(keys, KEY_COUNT, cfg, opt);
+}
+
+static int check_name(cfg_t *cfg) {
     const char *name = cfg_title(cfg);
     if (!hsp_endpoint_name_ok(name)) {
         cfg_error(cfg,
@@ -175,17 +183,7 @@ static int open_block(cfg_t *cfg) {
             return -1;
         }
     }
-    collecting->open = cfg;
     return 0;
-}
-
-static int check_key(cfg_t *cfg, cfg_opt_t *opt) {
-    struct block scratch = {0};
-    if (collecting->open != cfg && open_block(cfg) != 0)
-        return -1;
-    const int result = hsp_key_check(keys, KEY_COUNT, cfg, opt, &scratch);
-    clear_block(&scratch);
-    return result;
 }
 
 static int no_memory(void) {
@@ -252,11 +250,11 @@ static const char *find_url_mistake(const struct hsp_endpoint_settings *endpoint
 static bool add_endpoint(cfg_t *cfg, struct hsp_endpoint_settings *endpoint) {
     struct hsp_endpoint_list *list = collecting;
     struct hsp_endpoint_settings *items =
-        reallocarray(list->items, list->count + 1, sizeof(*items));
+        realloc(list->items, (list->count + 1) * sizeof(*items));
     if (items == NULL)
         return false;
     list->items = items;
-    char **places = reallocarray(list->places, list->count + 1, sizeof(*places));
+    char **places = realloc(list->places, (list->count + 1) * sizeof(*places));
     if (places == NULL)
         return false;
     list->places = places;
@@ -269,6 +267,8 @@ static bool add_endpoint(cfg_t *cfg, struct hsp_endpoint_settings *endpoint) {
 
 static int finish_block(cfg_t *cfg, struct block *block) {
     struct hsp_endpoint_settings *endpoint = &block->endpoint;
+    if (check_name(cfg) != 0)
+        return -1;
     if (!hsp_keys_fill(keys, KEY_COUNT, cfg, block))
         return no_memory();
     const char *mistake = find_mistake(block);
@@ -288,8 +288,8 @@ static int finish_block(cfg_t *cfg, struct block *block) {
     return 0;
 }
 
-/* libConfuse calls this at the closing brace. A list with a default was set in every
- * block, so that open_block has seen it. */
+/* libConfuse calls this at the closing brace, without saying of which block: it is the
+ * one whose keys were checked last. */
 static int close_block(cfg_t *cfg, cfg_opt_t *opt) {
     struct block block = {0};
     cfg_t *open = collecting->open;

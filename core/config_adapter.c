@@ -195,25 +195,23 @@ static enum hs_status load_line(struct hs_config *config, const char *line, size
                                 struct hs_error *err) {
     const size_t key = key_of_line(line, length);
     struct hsp_buffer text = {0};
-    enum hs_status status = HS_OK;
-    cfg_t *cfg = NULL;
 
     if (key == KEY_COUNT)
         return HS_OK;
-    cfg = new_cfg();
-    if (cfg == NULL) {
-        status = hsp_fail(err, HS_E_NOMEM, "load configuration: out of memory");
-        goto out;
-    }
-    if (hsp_conf_clean("", line, length, &text, NULL) == HS_OK &&
-        hsp_conf_parse_text(cfg, "", &text, NULL) == HS_OK)
-        status = adopt(config, cfg, (enum key)key, err);
-
-out:
+    cfg_t *cfg = new_cfg();
+    if (cfg == NULL)
+        return hsp_fail(err, HS_E_NOMEM, "load configuration: out of memory");
+    struct hs_error wrong = {0};
+    enum hs_status status = hsp_conf_clean("", line, length, &text, &wrong);
+    if (status == HS_OK)
+        status = hsp_conf_parse_text(cfg, "", &text, &wrong);
+    if (status == HS_OK)
+        status = adopt(config, cfg, (enum key)key, &wrong);
+    if (status == HS_E_NOMEM)
+        hsp_fail(err, status, "%s", wrong.text);
     hsp_buffer_free(&text);
-    if (cfg != NULL)
-        cfg_free(cfg);
-    return status;
+    cfg_free(cfg);
+    return status == HS_E_NOMEM ? status : HS_OK;
 }
 
 static enum hs_status load_lines(struct hs_config *config, const struct hsp_buffer *bytes,

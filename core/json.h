@@ -28,8 +28,9 @@ bool hsp_json_take_string(struct hsp_cursor *cursor, size_t *size, char *text,
  * NULL: out of memory. */
 const char *hsp_json_text(json_object *value, size_t *length);
 
-/* Parse exactly one JSON value but null, strictly, UTF-8 validated. NULL with `err` set
- * on failure. json_object_put(). */
+/* Parse exactly one JSON value but null, UTF-8 validated, as strictly as json-c can (it
+ * lets 'keys' in single quotes and NaN pass). NULL with `err` set on failure.
+ * json_object_put(). */
 json_object *hsp_json_parse(const char *text, size_t length, struct hs_error *err);
 
 #endif

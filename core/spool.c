@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,34 +43,35 @@ bool hsp_space_is_short(int fd, const struct hsp_share *min_free) {
            (uint64_t)fs.f_favail * 100 < (uint64_t)fs.f_files * percent;
 }
 
-/* An unusable folder and the way out. */
-static enum hs_status unusable(struct hs_error *err, const char *path, const char *reason,
-                               int cause) {
-    const bool first = err != NULL && err->status == HS_OK;
-    hsp_fail(err, HS_E_SPOOL, "%s%s%s; run `hookspool init`", cause == 0 ? "" : "open ",
-             path, reason);
-    if (first)
-        err->sys_errno = cause;
+/* An unusable folder and the way out; `cause` is an errno or 0. */
+static enum hs_status advise(struct hs_error *err, int cause, const char *format, ...)
+    HS_PRINTF(3, 4);
+
+static enum hs_status advise(struct hs_error *err, int cause, const char *format, ...) {
+    char text[sizeof err->text];
+    va_list args;
+    if (err == NULL || err->status != HS_OK)
+        return HS_E_SPOOL;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    hsp_fail(err, HS_E_SPOOL, "%s; run `hookspool init`", text);
+    err->sys_errno = cause;
     return HS_E_SPOOL;
 }
 
-/* A folder that cannot be opened. A symbolic link counts as "not a folder". */
-static enum hs_status cannot_open(struct hs_error *err, const char *path) {
-    char reason[160];
-    char text[128];
+/* A folder that cannot be opened: errno says why. A symbolic link is not a folder. */
+static enum hs_status cannot_open(struct hs_error *err, const char *path,
+                                  const char *name) {
+    const char *slash = *name == '\0' ? "" : "/";
+    char reason[128];
     const int cause = errno;
     if (cause == ENOTDIR || cause == ELOOP)
-        return unusable(err, path, " is not a folder", 0);
-    if (cause != ENOENT && cause != EACCES && cause != EPERM)
-        return hsp_fail_errno(err, HS_E_IO, "open %s", path);
-    snprintf(reason, sizeof reason, ": %s", strerror_r(cause, text, sizeof text));
-    return unusable(err, path, reason, cause);
-}
-
-/* `path`/`name` for messages; free(). */
-static char *join(const char *path, const char *name) {
-    char *joined = NULL;
-    return asprintf(&joined, "%s/%s", path, name) < 0 ? NULL : joined;
+        return advise(err, cause, "%s%s%s is not a folder", path, slash, name);
+    if (cause == ENOENT || cause == EACCES || cause == EPERM)
+        return advise(err, cause, "open %s%s%s: %s", path, slash, name,
+                      strerror_r(cause, reason, sizeof reason));
+    return hsp_fail_errno(err, HS_E_IO, "open %s%s%s", path, slash, name);
 }
 
 static enum hs_status open_root(const char *path, int *root, struct stat *owner,
@@ -77,7 +79,7 @@ static enum hs_status open_root(const char *path, int *root, struct stat *owner,
     enum hs_status status = HS_OK;
     int fd = open(path, FOLDER_FLAGS);
     if (fd < 0) {
-        status = cannot_open(err, path);
+        status = cannot_open(err, path, "");
         goto out;
     }
     if (fstat(fd, owner) != 0) {
@@ -86,7 +88,7 @@ static enum hs_status open_root(const char *path, int *root, struct stat *owner,
     }
     /* Whoever may write here could put another folder in the place of ours. */
     if ((owner->st_mode & S_IWOTH) != 0) {
-        status = unusable(err, path, " is writable for everybody", 0);
+        status = advise(err, 0, "%s is writable for everybody", path);
         goto out;
     }
     *root = fd;
@@ -134,9 +136,7 @@ out:
 static enum hs_status open_folder(int root, const struct stat *owner, const char *path,
                                   const char *name, int *folder, struct hs_error *err) {
     struct stat found;
-    char reason[96];
     enum hs_status status = HS_OK;
-    char *whole = NULL;
 
     int fd = openat(root, name, FOLDER_FLAGS | O_NOFOLLOW);
     if (fd < 0 && errno == ENOENT && owner->st_uid == geteuid()) {
@@ -146,30 +146,23 @@ static enum hs_status open_folder(int root, const struct stat *owner, const char
             goto out;
         fd = openat(root, name, FOLDER_FLAGS | O_NOFOLLOW);
     }
-    if (fd >= 0 && fstat(fd, &found) != 0) {
+    if (fd < 0) {
+        status = cannot_open(err, path, name);
+        goto out;
+    }
+    if (fstat(fd, &found) != 0) {
         status = hsp_fail_errno(err, HS_E_IO, "look at %s/%s", path, name);
         goto out;
     }
-    if (fd >= 0 && found.st_uid == owner->st_uid) {
-        *folder = fd;
-        fd = -1;
+    if (found.st_uid != owner->st_uid) {
+        status = advise(err, 0, "%s/%s belongs to uid %lu, the spool to uid %lu", path,
+                        name, (unsigned long)found.st_uid, (unsigned long)owner->st_uid);
         goto out;
     }
-    const int cause = errno;
-    whole = join(path, name);
-    if (whole == NULL) {
-        status = hsp_fail(err, HS_E_NOMEM, "open spool: out of memory");
-    } else if (fd < 0) {
-        errno = cause;
-        status = cannot_open(err, whole);
-    } else {
-        snprintf(reason, sizeof reason, " belongs to uid %lu, the spool to uid %lu",
-                 (unsigned long)found.st_uid, (unsigned long)owner->st_uid);
-        status = unusable(err, whole, reason, 0);
-    }
+    *folder = fd;
+    fd = -1;
 
 out:
-    free(whole);
     if (fd >= 0)
         close(fd);
     return status;

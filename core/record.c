@@ -155,7 +155,8 @@ bool hsp_record_next(struct hsp_record_reader *reader, struct hsp_record_event *
 enum hs_status hsp_record_event_at(struct hsp_record_event *event, const char *bytes,
                                    size_t length, struct hs_error *err) {
     struct hsp_cursor cursor = {bytes, bytes + length};
-    return take_event(&cursor, event) ? HS_OK : hsp_fail(err, HS_E_DATA, "no event there");
+    return take_event(&cursor, event) ? HS_OK
+                                      : hsp_fail(err, HS_E_DATA, "no event there");
 }
 
 /* A text of the details object; "" where there is none. */

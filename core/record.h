@@ -53,9 +53,10 @@ enum hs_status hsp_record_open(struct hsp_record_reader *reader, const char *byt
 /* The next event; false after the last. */
 bool hsp_record_next(struct hsp_record_reader *reader, struct hsp_record_event *event);
 
-/* The event that begins at `bytes`, in a file that was checked before. HS_E_DATA: none does. */
-enum hs_status hsp_record_event_at(struct hsp_record_event *event, const char *bytes, size_t length,
-                                   struct hs_error *err) HS_MUST_CHECK;
+/* The event that begins at `bytes`, in a file that was checked before. HS_E_DATA: none
+ * does. */
+enum hs_status hsp_record_event_at(struct hsp_record_event *event, const char *bytes,
+                                   size_t length, struct hs_error *err) HS_MUST_CHECK;
 
 /* What the daemon reads from the details object. Texts are the caller's, ended by
  * hsp_details_free. */

@@ -64,13 +64,14 @@ static enum hs_status advise(struct hs_error *err, int cause, const char *format
 static enum hs_status cannot_open(struct hs_error *err, const char *path,
                                   const char *name) {
     const char *slash = *name == '\0' ? "" : "/";
-    char reason[128];
     const int cause = errno;
     if (cause == ENOTDIR || cause == ELOOP)
         return advise(err, cause, "%s%s%s is not a folder", path, slash, name);
-    if (cause == ENOENT || cause == EACCES || cause == EPERM)
+    if (cause == ENOENT || cause == EACCES || cause == EPERM) {
+        char reason[128];
         return advise(err, cause, "open %s%s%s: %s", path, slash, name,
                       strerror_r(cause, reason, sizeof reason));
+    }
     return hsp_fail_errno(err, HS_E_IO, "open %s%s%s", path, slash, name);
 }
 

@@ -16,9 +16,9 @@ void hsp_entry_path(const struct hsp_entry *entry, char path[HSP_ENTRY_PATH_MAX]
     char shard[3];
     hsp_entry_shard(entry->sequence, shard);
     snprintf(path, HSP_ENTRY_PATH_MAX,
-             "%s/%016" PRIx64 ".%016" PRIx64 ".%u.%" PRId64 ".%u.%" PRIu32, shard,
-             entry->sequence, entry->object, entry->attempts, entry->due_s, entry->code,
-             entry->size);
+             "%s/%016" PRIx64 ".%016" PRIx64 ".%u.%" PRId64 ".%u.%" PRIu32 ".%" PRIu32,
+             shard, entry->sequence, entry->object, entry->attempts, entry->due_s,
+             entry->code, entry->size, entry->offset);
 }
 
 /* Read `digits` (or, with 0, any number of) digits of `base` up to `end`. */
@@ -37,12 +37,14 @@ static bool number(const char **text, int base, int digits, char end, uint64_t *
 }
 
 bool hsp_entry_parse(const char *name, struct hsp_entry *entry) {
-    uint64_t sequence, object, attempts, due, code, size;
+    uint64_t sequence, object, attempts, due, code, size, offset;
     if (!number(&name, 16, 16, '.', &sequence) || !number(&name, 16, 16, '.', &object) ||
         !number(&name, 10, 0, '.', &attempts) || !number(&name, 10, 0, '.', &due) ||
-        !number(&name, 10, 0, '.', &code) || !number(&name, 10, 0, '\0', &size))
+        !number(&name, 10, 0, '.', &code) || !number(&name, 10, 0, '.', &size) ||
+        !number(&name, 10, 0, '\0', &offset))
         return false;
-    if (attempts > 255 || code > 999 || size > UINT32_MAX || due > INT64_MAX)
+    if (attempts > 255 || code > 999 || size > UINT32_MAX || offset > UINT32_MAX ||
+        due > INT64_MAX)
         return false;
     *entry = (struct hsp_entry){
         .sequence = sequence,
@@ -51,6 +53,7 @@ bool hsp_entry_parse(const char *name, struct hsp_entry *entry) {
         .due_s = (int64_t)due,
         .code = (unsigned)code,
         .size = (uint32_t)size,
+        .offset = (uint32_t)offset,
     };
     return true;
 }

@@ -2,7 +2,7 @@
 /* The name of a waiting event's file says all that scheduling needs, so that a start
  * reads no file and a retry is one rename:
  *
- *     queue/ENDPOINT/XX/SEQUENCE.OBJECT.ATTEMPTS.DUE.CODE.SIZE
+ *     queue/ENDPOINT/XX/SEQUENCE.OBJECT.ATTEMPTS.DUE.CODE.SIZE.OFFSET
  *
  * XX is made of the sequence number, so that neighbours share a folder and one fsync.
  * Pure functions. Format: docs/spool-format.md. */
@@ -11,7 +11,7 @@
 
 #include "../id.h"
 
-#define HSP_ENTRY_PATH_MAX 96
+#define HSP_ENTRY_PATH_MAX 112
 #define HSP_DEAD_NAME_MAX 80
 
 struct hsp_entry {
@@ -20,7 +20,8 @@ struct hsp_entry {
     unsigned attempts; /* used up so far */
     int64_t due_s;     /* UTC seconds, 0: at once */
     unsigned code;     /* HTTP status of the last attempt, 0: none */
-    uint32_t size;     /* bytes of the file */
+    uint32_t size;     /* bytes of the event: body and details */
+    uint32_t offset;   /* where it begins in its file, 0: it is alone there */
 };
 
 /* "XX/NAME", relative to the endpoint's folder. */

@@ -23,7 +23,7 @@ struct hsp_transfer {
     struct hsp_request request;
     CURL *easy;
     struct curl_slist *headers;
-    char *body; /* owned */
+    struct hsp_waiting waiting; /* the body */
     bool head_complete;
     size_t received;
     size_t excerpt_length;
@@ -58,7 +58,7 @@ static void free_transfer(struct hsp_transfer *transfer) {
     if (transfer->easy != NULL)
         curl_easy_cleanup(transfer->easy);
     curl_slist_free_all(transfer->headers);
-    free(transfer->body);
+    hsp_waiting_free(&transfer->waiting);
     free(transfer);
 }
 
@@ -160,8 +160,7 @@ static struct hsp_transfer *get_transfer(struct hsp_http *http,
 }
 
 static void put_back(struct hsp_http *http, struct hsp_transfer *transfer) {
-    free(transfer->body);
-    transfer->body = NULL;
+    hsp_waiting_free(&transfer->waiting);
     curl_slist_free_all(transfer->headers);
     transfer->headers = NULL;
     if (http->idle_count >= IDLE_MAX ||
@@ -218,22 +217,25 @@ static enum hs_status set_headers(struct hsp_transfer *transfer, const char *bod
 }
 
 enum hs_status hsp_http_start_steal(struct hsp_http *http,
-                                    const struct hsp_request *request, char *body,
-                                    size_t offset, size_t length, struct hs_error *err) {
+                                    const struct hsp_request *request,
+                                    struct hsp_waiting *waiting, struct hs_error *err) {
+    const char *body = waiting->event.body;
+    size_t length = waiting->event.body_length;
     struct hsp_transfer *transfer = get_transfer(http, request->endpoint);
     if (transfer == NULL) {
-        free(body);
+        hsp_waiting_free(waiting);
         return hsp_fail(err, HS_E_NOMEM, "start a request: out of memory");
     }
     transfer->request = *request;
     transfer->request.transfer = transfer;
-    transfer->body = body;
+    transfer->waiting = *waiting;
+    *waiting = (struct hsp_waiting){0};
     transfer->head_complete = false;
     transfer->received = transfer->excerpt_length = 0;
     transfer->excerpt[0] = transfer->error[0] = '\0';
-    enum hs_status status = set_headers(transfer, body + offset, length, err);
+    enum hs_status status = set_headers(transfer, body, length, err);
     curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
-    curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, body + offset);
+    curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, body);
     curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
     if (status == HS_OK && curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK)
         status = hsp_fail(err, HS_E_NOMEM, "start a request: out of memory");

@@ -6,6 +6,7 @@
 #define HSP_HTTP_H
 
 #include "endpoint.h"
+#include "waiting.h"
 #include <poll.h>
 
 #define HSP_EXCERPT_MAX 512
@@ -47,12 +48,11 @@ enum hs_status hsp_http_open(struct hsp_http **http,
 /* Nothing may be under way. NULL is fine. */
 void hsp_http_close(struct hsp_http *http);
 
-/* Begin to post `body` (taken: freed when it is over; `length` bytes). `request` is
- * copied. The endpoint must have settings and a signer. HS_E_NOMEM: not begun, the body
- * is freed. */
+/* Begin to post the body of `waiting`, which is emptied whatever comes of it. `request`
+ * is copied. The endpoint must have settings and a signer. HS_E_NOMEM: not begun. */
 enum hs_status hsp_http_start_steal(struct hsp_http *http,
-                                    const struct hsp_request *request, char *body,
-                                    size_t offset, size_t length,
+                                    const struct hsp_request *request,
+                                    struct hsp_waiting *waiting,
                                     struct hs_error *err) HS_MUST_CHECK;
 /* Let the transfers go on; does not block. */
 void hsp_http_perform(struct hsp_http *http);

@@ -18,10 +18,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SINGLE_SYNCS 8 /* up to so many copies are synced one by one, more by syncfs */
+#define LINKS_MAX 30000 /* to one copy: ext4 takes 65,000 */
+#define COPY_NAME_MAX 24
 
 static void staged_name(const struct hsp_file *file, char name[17]) {
     snprintf(name, 17, "%016" PRIx64, file->first);
+}
+
+static void copy_name(const struct hsp_file *file, char name[COPY_NAME_MAX]) {
+    snprintf(name, COPY_NAME_MAX, "%016" PRIx64 ".copy", file->first);
 }
 
 static enum hs_status sync_folder(int fd, const char *name, struct hs_error *err) {
@@ -82,54 +87,79 @@ static enum hs_status move_into(const struct hsp_placing *placing,
     return status;
 }
 
-/* The copy is written in its final place: until the staged file goes, a torn one is
- * written again. */
-static enum hs_status write_copy(const struct hsp_placing *placing,
-                                 const struct hsp_placement *placement, bool sync,
-                                 struct hsp_buffer *text, struct hs_error *err) {
-    hsp_buffer_clear(text);
-    hsp_record_begin(text);
-    hsp_record_from(text, placing->files[placement->file].owner);
-    hsp_record_event(text, &placement->event);
-    hsp_record_end(text, 1);
-    if (text->failed)
-        return hsp_fail(err, HS_E_NOMEM, "copy an event: out of memory");
+/* The copy of a staged file, with the submitter's uid: written anew, synced, and where
+ * each event begins in it. */
+static enum hs_status write_copy(struct hsp_placing *placing, size_t first, size_t end,
+                                 const char *name, struct hs_error *err) {
+    struct hsp_buffer text = {0};
+    size_t count = 0;
+    hsp_record_begin(&text);
+    hsp_record_from(&text, placing->files[placing->placements[first].file].owner);
+    for (size_t i = first; i < end; i++) {
+        struct hsp_placement *placement = &placing->placements[i];
+        bool same =
+            i > first && placement->entry.sequence == placement[-1].entry.sequence;
+        placement->entry.offset =
+            same ? placement[-1].entry.offset : (uint32_t)text.length;
+        if (same)
+            continue;
+        hsp_record_event(&text, &placement->event);
+        count++;
+    }
+    hsp_record_end(&text, count);
+    enum hs_status status = text.failed
+                                ? hsp_fail(err, HS_E_NOMEM, "copy events: out of memory")
+                                : hsp_replace_file(placing->dir->staged, name, 0600,
+                                                   text.data, text.length, true, err);
+    hsp_buffer_free(&text);
+    return status;
+}
+
+static enum hs_status link_into(const struct hsp_placing *placing,
+                                const struct hsp_placement *placement, const char *name,
+                                struct hs_error *err) {
     char path[HSP_ENTRY_PATH_MAX];
     hsp_entry_path(&placement->entry, path);
-    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
-    int fd = openat(placement->endpoint->queue_fd, path, flags, 0600);
-    if (fd < 0 && errno == ENOENT) {
-        enum hs_status status = make_shard(placement, err);
-        if (status != HS_OK)
-            return status;
-        fd = openat(placement->endpoint->queue_fd, path, flags, 0600);
-    }
+    int from = placing->dir->staged, to = placement->endpoint->queue_fd;
+    if (linkat(from, name, to, path, 0) == 0)
+        return HS_OK;
     enum hs_status status = HS_OK;
-    if (fd < 0 || hsp_write_all(fd, text->data, text->length) != 0 ||
-        (sync && fsync(fd) != 0))
-        status = hsp_fail_errno(err, HS_E_IO, "write queue/%s/%s",
-                                placement->endpoint->name, path);
-    if (fd >= 0 && close(fd) != 0 && status == HS_OK)
-        status = hsp_fail_errno(err, HS_E_IO, "close queue/%s/%s",
+    if (errno == ENOENT)
+        status = make_shard(placement, err);
+    else if (errno == EEXIST)
+        (void)unlinkat(to, path, 0); /* by an earlier run, of an earlier copy */
+    if (status == HS_OK && linkat(from, name, to, path, 0) != 0)
+        status = hsp_fail_errno(err, HS_E_IO, "link queue/%s/%s",
                                 placement->endpoint->name, path);
     return status;
 }
 
+/* Placements from `first` on of the same file: a copy, and links to it. */
+static enum hs_status copy_file(struct hsp_placing *placing, size_t first, size_t *end,
+                                struct hs_error *err) {
+    char name[COPY_NAME_MAX];
+    size_t file = placing->placements[first].file, last = first;
+    copy_name(&placing->files[file], name);
+    while (last < placing->placement_count && placing->placements[last].file == file &&
+           last - first < LINKS_MAX)
+        last++;
+    enum hs_status status = write_copy(placing, first, last, name, err);
+    for (size_t i = first; status == HS_OK && i < last; i++)
+        status = link_into(placing, &placing->placements[i], name, err);
+    *end = last;
+    return status;
+}
+
 /* 2. Every event into every queue that wants it. */
-static enum hs_status place(struct hsp_placing *placing, size_t *copies,
-                            struct hs_error *err) {
-    struct hsp_buffer text = {0};
+static enum hs_status place(struct hsp_placing *placing, struct hs_error *err) {
     enum hs_status status = HS_OK;
-    for (size_t i = 0; i < placing->placement_count; i++)
-        *copies += placing->files[placing->placements[i].file].fate == HSP_FILE_COPY;
-    for (size_t i = 0; status == HS_OK && i < placing->placement_count; i++) {
+    for (size_t i = 0; status == HS_OK && i < placing->placement_count;) {
         const struct hsp_placement *placement = &placing->placements[i];
-        if (placing->files[placement->file].fate == HSP_FILE_MOVE)
-            status = move_into(placing, placement, err);
+        if (placing->files[placement->file].fate == HSP_FILE_COPY)
+            status = copy_file(placing, i, &i, err);
         else
-            status = write_copy(placing, placement, *copies <= SINGLE_SYNCS, &text, err);
+            status = move_into(placing, &placing->placements[i++], err);
     }
-    hsp_buffer_free(&text);
     return status;
 }
 
@@ -148,11 +178,8 @@ static bool is_synced(const struct hsp_placing *placing, size_t index) {
 
 /* 3. Queues and incoming/ to disk. A crash before leaves moved files in either place and
  * staged ones still staged. */
-static enum hs_status sync_places(struct hsp_placing *placing, size_t copies,
-                                  struct hs_error *err) {
+static enum hs_status sync_places(struct hsp_placing *placing, struct hs_error *err) {
     enum hs_status status = HS_OK;
-    if (copies > SINGLE_SYNCS && syncfs(placing->dir->root) != 0)
-        return hsp_fail_errno(err, HS_E_IO, "sync the spool");
     for (size_t i = 0; status == HS_OK && i < placing->placement_count; i++) {
         const struct hsp_placement *placement = &placing->placements[i];
         if (is_synced(placing, i))
@@ -189,6 +216,11 @@ static enum hs_status clear_up(struct hsp_placing *placing, struct hs_error *err
         else if (file->fate != HSP_FILE_MOVE && unlinkat(fd, path, 0) != 0 &&
                  errno != ENOENT)
             status = hsp_fail_errno(err, HS_E_IO, "remove %s", path);
+        if (file->fate == HSP_FILE_COPY) {
+            char copy[COPY_NAME_MAX];
+            copy_name(file, copy);
+            (void)unlinkat(fd, copy, 0); /* only its links count from now on */
+        }
         staged |= aside;
         incoming |= !aside && file->fate != HSP_FILE_MOVE;
     }
@@ -242,15 +274,14 @@ static enum hs_status bound_corrupt(struct hsp_placing *placing, struct hs_error
 
 enum hs_status hsp_placing_work(struct hsp_job *job, struct hs_error *err) {
     struct hsp_placing *placing = (struct hsp_placing *)job;
-    size_t copies = 0;
     hsp_crash_point("intake-read");
     enum hs_status status = stage(placing, err);
     hsp_crash_point("intake-staged");
     if (status == HS_OK)
-        status = place(placing, &copies, err);
+        status = place(placing, err);
     hsp_crash_point("intake-copied");
     if (status == HS_OK && placing->placement_count > 0)
-        status = sync_places(placing, copies, err);
+        status = sync_places(placing, err);
     hsp_crash_point("intake-placed");
     if (status == HS_OK)
         status = write_lines(placing, err);

@@ -3,9 +3,11 @@
  * process between two steps. Planned in the main loop, done in the disk thread.
  *
  * A file with one event for one endpoint is moved in one rename. Any other is first moved
- * to queue/.staged under its first sequence number, then copied for each event and
- * endpoint, then removed from queue/.staged: a start that finds a staged file does the
- * same again, under the same numbers. Nothing is sent before all of that is on disk. */
+ * to queue/.staged under its first sequence number; then one copy of it is written
+ * beside, linked into each queue for each event, and both names in queue/.staged are
+ * removed: a start that finds a staged file does the same again, under the same numbers.
+ * Nothing is sent before all of that is on disk. (Links, because making and removing
+ * thousands of files costs ten times as much.) */
 #ifndef HSP_PLACING_H
 #define HSP_PLACING_H
 
@@ -18,7 +20,7 @@
 
 enum hsp_fate_of_file {
     HSP_FILE_MOVE, /* rename into its only place */
-    HSP_FILE_COPY, /* stage, copy, remove */
+    HSP_FILE_COPY, /* stage, copy, link, remove */
     HSP_FILE_DROP, /* nobody wants it, or it was there before: the journal says why */
     HSP_FILE_QUARANTINE, /* to corrupt/ */
 };

@@ -7,6 +7,7 @@
 #include "../payload.h"
 #include "../record.h"
 #include "flusher.h"
+#include "waiting.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -542,33 +543,33 @@ enum hs_status hsp_plan_staged(struct hsp_flusher *flusher, struct hsp_placing *
     return HS_OK;
 }
 
+static void recall(struct hsp_flusher *flusher, const struct draft_event *event,
+                   const struct hsp_entry *entry, int64_t at_s) {
+    struct hsp_recent_entry memory = {
+        .fold = fold_of(event),
+        .object = event->object,
+        .sequence = entry->sequence,
+        .at_s = at_s,
+        .state = event->facts.state,
+    };
+    memcpy(memory.id, event->record.id, sizeof memory.id);
+    char line[HSP_RECENT_LINE + 1];
+    hsp_recent_format(&memory, line);
+    (void)!hsp_recent_write(flusher->recent, hsp_recent_add(flusher->recent, &memory),
+                            line, NULL);
+}
+
 void hsp_plan_remember_each(void *context, const struct hsp_entry *entry) {
     struct hsp_flusher *flusher = ((struct hsp_plan_context *)context)->flusher;
     const struct hsp_endpoint *endpoint = ((struct hsp_plan_context *)context)->endpoint;
-    char path[HSP_ENTRY_PATH_MAX];
-    hsp_entry_path(entry, path);
-    struct stat info;
-    size_t length = 0;
-    char *bytes = hsp_read_file(endpoint->queue_fd, path, FILE_MAX, &length, &info);
-    struct hsp_record_reader reader;
+    struct hsp_waiting waiting = {0};
     struct draft_event event = {0};
-    if (bytes != NULL && hsp_record_open(&reader, bytes, length, NULL) == HS_OK &&
-        hsp_record_next(&reader, &event.record) &&
-        !hsp_recent_has_id(flusher->recent, event.record.id) &&
-        read_event(&event, info.st_mtim.tv_sec, NULL) == HS_OK) {
-        struct hsp_recent_entry memory = {
-            .fold = fold_of(&event),
-            .object = event.object,
-            .sequence = entry->sequence,
-            .at_s = info.st_mtim.tv_sec,
-            .state = event.facts.state,
-        };
-        memcpy(memory.id, event.record.id, sizeof memory.id);
-        char line[HSP_RECENT_LINE + 1];
-        hsp_recent_format(&memory, line);
-        (void)!hsp_recent_write(flusher->recent, hsp_recent_add(flusher->recent, &memory),
-                                line, NULL);
+    if (hsp_waiting_read(&waiting, endpoint, entry, NULL) == HS_OK &&
+        !hsp_recent_has_id(flusher->recent, waiting.event.id)) {
+        event.record = waiting.event;
+        if (read_event(&event, waiting.put_utc_ms / 1000, NULL) == HS_OK)
+            recall(flusher, &event, entry, waiting.put_utc_ms / 1000);
     }
     hsp_details_free(&event.details);
-    free(bytes);
+    hsp_waiting_free(&waiting);
 }

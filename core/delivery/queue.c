@@ -17,7 +17,7 @@
 
 struct item {
     uint64_t sequence;
-    uint32_t size;
+    uint32_t size, offset;
     uint32_t next;
 };
 
@@ -252,7 +252,10 @@ enum hs_status hsp_queue_add(struct hsp_queue *queue, const struct hsp_entry *en
     uint32_t fresh = queue->free_item;
     struct item *item = item_at(queue, fresh);
     queue->free_item = item->next;
-    *item = (struct item){.sequence = entry->sequence, .size = entry->size, .next = NONE};
+    *item = (struct item){.sequence = entry->sequence,
+                          .size = entry->size,
+                          .offset = entry->offset,
+                          .next = NONE};
     struct line *line = &queue->lines[index];
     if (line->tail != NONE)
         item_at(queue, line->tail)->next = fresh;
@@ -317,6 +320,7 @@ void hsp_queue_head(const struct hsp_queue *queue, hsp_line line,
         .due_s = from->due_s,
         .code = from->code,
         .size = item->size,
+        .offset = item->offset,
     };
 }
 
@@ -393,6 +397,7 @@ void hsp_queue_each_from(const struct hsp_queue *queue, uint64_t first,
         for (uint32_t at = line->head; at != NONE; at = item_at(queue, at)->next) {
             entry.sequence = item_at(queue, at)->sequence;
             entry.size = item_at(queue, at)->size;
+            entry.offset = item_at(queue, at)->offset;
             if (entry.sequence >= first)
                 each(context, &entry);
             entry.attempts = entry.code = 0; /* only a head has any */

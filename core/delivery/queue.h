@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What waits for one endpoint, in memory: a first-in-first-out line a monitored object,
- * and which lines may move. Holds 16 bytes an event and 48 a line; knows no disk and no
+ * and which lines may move. Holds 24 bytes an event and 48 a line; knows no disk and no
  * clock. One thread.
  *
  * A line is ready (its head may be sent), waiting (its head is due later) or busy (its

@@ -5,15 +5,11 @@
 
 #include "../crash.h"
 #include "../error.h"
-#include "../payload.h"
-#include "../record.h"
 #include "flusher.h"
+#include "waiting.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define FILE_MAX (HSP_FILE_MAX + 2 * HSP_PAYLOAD_MAX)
 #define LOOK_AGAIN_MS                                                                    \
     (3600 * 1000) /* at most so long between two looks for old events                    \
                    */
@@ -48,42 +44,6 @@ static hsp_line choose(struct hsp_endpoint *endpoint, int64_t now_ms) {
     return line;
 }
 
-/* Read the waiting file anew and check it: the very bytes that are signed. The caller's
- * on success. */
-static enum hs_status read_event(const struct hsp_endpoint *endpoint,
-                                 const struct hsp_entry *entry, char **bytes,
-                                 struct hsp_record_event *event,
-                                 struct hsp_request *request, struct hs_error *err) {
-    char path[HSP_ENTRY_PATH_MAX];
-    hsp_entry_path(entry, path);
-    struct stat info;
-    size_t length = 0;
-    char *room = hsp_read_file(endpoint->queue_fd, path, FILE_MAX, &length, &info);
-    if (room == NULL)
-        return hsp_fail_errno(
-            err,
-            errno == ENOMEM || errno == EMFILE || errno == ENFILE ? HS_E_IO : HS_E_DATA,
-            "read queue/%s/%s", endpoint->name, path);
-    struct hsp_record_reader reader;
-    struct hsp_payload_facts facts;
-    enum hs_status status = hsp_record_open(&reader, room, length, err);
-    if (status == HS_OK && !hsp_record_next(&reader, event))
-        status =
-            hsp_fail(err, HS_E_DATA, "queue/%s/%s holds no event", endpoint->name, path);
-    if (status == HS_OK)
-        status = hsp_payload_check(event->body, event->body_length, &facts, err);
-    if (status != HS_OK) {
-        free(room);
-        return status;
-    }
-    memcpy(request->id, event->id, sizeof request->id);
-    memcpy(request->monitor_id, facts.monitor_id, sizeof request->monitor_id);
-    request->kind = facts.kind;
-    request->uid = reader.from >= 0 ? reader.from : (int64_t)info.st_uid;
-    *bytes = room;
-    return HS_OK;
-}
-
 /* A file that cannot be sent: gone to corrupt/, or tried again later where the machine is
  * at fault. */
 static void give_up(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint,
@@ -115,20 +75,21 @@ static bool send_one(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint,
     };
     hsp_queue_head(endpoint->queue, line, &request.entry);
     hsp_queue_start(endpoint->queue, line);
-    char *bytes = NULL;
-    struct hsp_record_event event;
-    enum hs_status status =
-        read_event(endpoint, &request.entry, &bytes, &event, &request, &err);
+    struct hsp_waiting waiting = {0};
+    enum hs_status status = hsp_waiting_read(&waiting, endpoint, &request.entry, &err);
     if (status == HS_OK)
         status = hsp_rate_take(endpoint->rate, now_ms, hsp_now_ms(CLOCK_REALTIME),
                                &request.slot, &err);
     if (status != HS_OK) {
-        free(bytes);
+        hsp_waiting_free(&waiting);
         give_up(flusher, endpoint, line, &request.entry, &err, now_ms);
         return status == HS_E_DATA;
     }
-    status = hsp_http_start_steal(flusher->http, &request, bytes,
-                                  (size_t)(event.body - bytes), event.body_length, &err);
+    memcpy(request.id, waiting.event.id, sizeof request.id);
+    memcpy(request.monitor_id, waiting.facts.monitor_id, sizeof request.monitor_id);
+    request.kind = waiting.facts.kind;
+    request.uid = waiting.uid;
+    status = hsp_http_start_steal(flusher->http, &request, &waiting, &err);
     if (status != HS_OK) {
         (void)!hsp_rate_end(endpoint->rate, request.slot, now_ms,
                             hsp_now_ms(CLOCK_REALTIME), NULL);

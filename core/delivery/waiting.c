@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading waiting events, whole files and parts. */
+#include "config.h"
+
+#include "waiting.h"
+
+#include "../error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_MAX (HSP_FILE_MAX + 2 * HSP_PAYLOAD_MAX)
+#define HEAD_MAX 64        /* version and "from" line of an own copy */
+#define LINE_MAX_BYTES 128 /* the "event" line */
+
+static enum hs_status fail_read(const struct hsp_endpoint *endpoint, const char *path,
+                                struct hs_error *err) {
+    bool passing = errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EIO;
+    return hsp_fail_errno(err, passing ? HS_E_IO : HS_E_DATA, "read queue/%s/%s",
+                          endpoint->name, path);
+}
+
+/* A file that was an adapter's. */
+static enum hs_status open_whole(struct hsp_waiting *waiting, size_t length,
+                                 const struct stat *info, struct hs_error *err) {
+    struct hsp_record_reader reader;
+    enum hs_status status = hsp_record_open(&reader, waiting->bytes, length, err);
+    if (status == HS_OK &&
+        (reader.count != 1 || !hsp_record_next(&reader, &waiting->event)))
+        status = hsp_fail(err, HS_E_DATA, "not one event in the file");
+    waiting->uid = info->st_uid;
+    return status;
+}
+
+/* Who submitted what an own copy holds. */
+static int64_t submitter(int fd) {
+    char head[HEAD_MAX + 1];
+    ssize_t got = pread(fd, head, HEAD_MAX, 0);
+    head[got > 0 ? got : 0] = '\0';
+    const char *from = strstr(head, "\nfrom ");
+    return from != NULL ? strtoll(from + 6, NULL, 10) : -1;
+}
+
+static enum hs_status read_part(struct hsp_waiting *waiting, int fd,
+                                const struct hsp_entry *entry, struct hs_error *err) {
+    struct stat info;
+    size_t wanted = (size_t)entry->size + LINE_MAX_BYTES;
+    if (fstat(fd, &info) != 0)
+        return hsp_fail_errno(err, HS_E_IO, "look at a waiting event");
+    waiting->bytes = malloc(wanted + 1);
+    if (waiting->bytes == NULL)
+        return hsp_fail(err, HS_E_NOMEM, "read a waiting event: out of memory");
+    ssize_t got = pread(fd, waiting->bytes, wanted, entry->offset);
+    if (got < 0)
+        return hsp_fail_errno(err, HS_E_IO, "read a waiting event");
+    waiting->uid = submitter(fd);
+    waiting->put_utc_ms = info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
+    return hsp_record_event_at(&waiting->event, waiting->bytes, (size_t)got, err);
+}
+
+static enum hs_status read_either(struct hsp_waiting *waiting,
+                                  const struct hsp_endpoint *endpoint,
+                                  const struct hsp_entry *entry, const char *path,
+                                  struct hs_error *err) {
+    if (entry->offset == 0) {
+        struct stat info;
+        size_t length = 0;
+        waiting->bytes =
+            hsp_read_file(endpoint->queue_fd, path, FILE_MAX, &length, &info);
+        if (waiting->bytes == NULL)
+            return fail_read(endpoint, path, err);
+        waiting->put_utc_ms = info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
+        return open_whole(waiting, length, &info, err);
+    }
+    int fd = openat(endpoint->queue_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return fail_read(endpoint, path, err);
+    enum hs_status status = read_part(waiting, fd, entry, err);
+    close(fd);
+    return status;
+}
+
+enum hs_status hsp_waiting_read(struct hsp_waiting *waiting,
+                                const struct hsp_endpoint *endpoint,
+                                const struct hsp_entry *entry, struct hs_error *err) {
+    char path[HSP_ENTRY_PATH_MAX];
+    struct hs_error failure = {0};
+    hsp_entry_path(entry, path);
+    *waiting = (struct hsp_waiting){0};
+    enum hs_status status = read_either(waiting, endpoint, entry, path, &failure);
+    if (status == HS_OK)
+        status = hsp_payload_check(waiting->event.body, waiting->event.body_length,
+                                   &waiting->facts, &failure);
+    if (status == HS_OK)
+        return HS_OK;
+    hsp_waiting_free(waiting);
+    return hsp_fail(err, status, "queue/%s/%s: %s", endpoint->name, path, failure.text);
+}
+
+void hsp_waiting_free(struct hsp_waiting *waiting) {
+    free(waiting->bytes);
+    *waiting = (struct hsp_waiting){0};
+}

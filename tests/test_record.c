@@ -75,6 +75,22 @@ static void test_read_again(void **state) {
     hsp_buffer_free(&out);
 }
 
+static void test_event_at(void **state) {
+    (void)state;
+    struct hsp_buffer out = {0};
+    struct hsp_record_event event;
+    struct hs_error err = {0};
+    write_all(&out);
+    const char *at = strstr(out.data, "event " ID2);
+    const size_t left = out.length - (size_t)(at - out.data);
+    assert_int_equal(hsp_record_event_at(&event, at, left, NULL), HS_OK);
+    check_event(&event, &second);
+    assert_int_equal(hsp_record_event_at(&event, at + 1, left - 1, &err), HS_E_DATA);
+    assert_int_equal(hsp_record_event_at(&event, at, 60, NULL), HS_E_DATA);
+    assert_true(err.text[0] != '\0');
+    hsp_buffer_free(&out);
+}
+
 static void test_read_without_extras(void **state) {
     (void)state;
     struct hsp_buffer out = {0};
@@ -281,6 +297,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_written_text),
         cmocka_unit_test(test_read_again),
+        cmocka_unit_test(test_event_at),
         cmocka_unit_test(test_read_without_extras),
         cmocka_unit_test(test_every_cut_is_refused),
         cmocka_unit_test(test_every_hole_outside_of_content_is_refused),

@@ -633,11 +633,11 @@ int main(void) {
         cmocka_unit_test(test_names),
         SPOOL_TEST(test_space),
         SPOOL_TEST(test_min_free),
-        SPOOL_TEST(test_threads),
-        SPOOL_TEST(test_without_memory),
 #ifdef HSP_CRASH_POINTS
         SPOOL_TEST(test_crash_points),
 #endif
+        SPOOL_TEST(test_threads),
+        SPOOL_TEST(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,10 +76,9 @@ static enum hs_status default_region(struct hs_config *config, struct hs_error *
     char name[256] = "";
     if (config->values[REGION][0] != '\0')
         return HS_OK;
-    if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0')
-        strcpy(name, "localhost");
+    const bool known = gethostname(name, sizeof name - 1) == 0;
     name[strcspn(name, ".")] = '\0';
-    char *region = repaired(name);
+    char *region = repaired(known && name[0] != '\0' ? name : "localhost");
     if (region == NULL)
         return hsp_fail(err, HS_E_NOMEM, "load configuration: out of memory");
     free(config->values[REGION]);

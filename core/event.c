@@ -15,10 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INTEGER_MAX (INT64_C(1) << 53)
-#define TIME_MAX INT64_C(253402300799)
-#define REPLACEMENT "\xEF\xBF\xBD"
-
 static const char *const kind_texts[] = {
     [HS_KIND_INCIDENT] = "incident",
     [HS_KIND_RECOVERY] = "recovery",
@@ -94,7 +90,7 @@ static void append_clean(struct hsp_buffer *out, const char *text, size_t length
         hsp_text_repair(out, text, run);
         if (nul == NULL)
             break;
-        hsp_buffer_append(out, REPLACEMENT, strlen(REPLACEMENT));
+        hsp_buffer_append(out, HSP_REPLACEMENT, strlen(HSP_REPLACEMENT));
         text += run + 1;
         length -= run + 1;
     }
@@ -121,13 +117,13 @@ enum hs_status hs_event_set_number(struct hs_event *event, enum hs_number which,
         const char *name;
         int64_t min, max;
     } ranges[HS_NUMBER_COUNT] = {
-        [HS_NUMBER_TIME] = {"time", 0, TIME_MAX},
-        [HS_NUMBER_RESPONSE_TIME_MS] = {"response time", 0, INTEGER_MAX},
+        [HS_NUMBER_TIME] = {"time", 0, HSP_TIME_MAX},
+        [HS_NUMBER_RESPONSE_TIME_MS] = {"response time", 0, HSP_INTEGER_MAX},
         [HS_NUMBER_STATUS_CODE] = {"status code", 0, 999},
-        [HS_NUMBER_CONSECUTIVE_FAILURES] = {"consecutive failures", 0, INTEGER_MAX},
-        [HS_NUMBER_NOTIFICATION_LEVEL] = {"notification level", 1, INTEGER_MAX},
-        [HS_NUMBER_ORDER_TIME] = {"order time", 0, TIME_MAX},
-        [HS_NUMBER_ORDER_SEQUENCE] = {"order sequence", 0, INTEGER_MAX},
+        [HS_NUMBER_CONSECUTIVE_FAILURES] = {"consecutive failures", 0, HSP_INTEGER_MAX},
+        [HS_NUMBER_NOTIFICATION_LEVEL] = {"notification level", 1, HSP_INTEGER_MAX},
+        [HS_NUMBER_ORDER_TIME] = {"order time", 0, HSP_TIME_MAX},
+        [HS_NUMBER_ORDER_SEQUENCE] = {"order sequence", 0, HSP_INTEGER_MAX},
     };
     if ((unsigned)which >= HS_NUMBER_COUNT)
         return hsp_fail(err, HS_E_DATA, "event number: there is no number %d",

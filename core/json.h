@@ -7,6 +7,9 @@
 #include "cursor.h"
 #include <json-c/json.h>
 
+/* The largest integer that every JSON reader takes exactly. */
+#define HSP_INTEGER_MAX (INT64_C(1) << 53)
+
 /* Append `text` (well-formed UTF-8) as a JSON string with its quotes, escaped as
  * JSON.stringify does. */
 void hsp_json_string(struct hsp_buffer *out, const char *text, size_t length);

@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INTEGER_MAX (INT64_C(1) << 53)
-#define TIME_MAX INT64_C(253402300799)
 #define MARK "\xE2\x80\xA6" /* U+2026, at the end of a message that was cut */
 
 enum form {
@@ -50,21 +48,21 @@ static const struct field fields[] = {
     {",\"status\":", "monitor.status", FORM_STATE, false, 0, 0, FROM(state)},
     {"},\"check_result\":{\"status\":", "check_result.status", FORM_STATE, false, 0, 0,
      FROM(state)},
-    {",\"timestamp\":", "check_result.timestamp", FORM_TIME, false, 0, TIME_MAX,
+    {",\"timestamp\":", "check_result.timestamp", FORM_TIME, false, 0, HSP_TIME_MAX,
      FROM(time)},
     {",\"region\":", "check_result.region", FORM_TEXT, false, 0, 0, FROM(region)},
     {",\"error_message\":", "check_result.error_message", FORM_MESSAGE, false, 0, 0,
      FROM(error_message)},
     {",\"response_time_ms\":", "check_result.response_time_ms", FORM_NUMBER, true, 0,
-     INTEGER_MAX, FROM(response_time_ms)},
+     HSP_INTEGER_MAX, FROM(response_time_ms)},
     {",\"status_code\":", "check_result.status_code", FORM_NUMBER, true, 0, 999,
      FROM(status_code)},
     {"},\"context\":{\"consecutive_failures\":", "context.consecutive_failures",
-     FORM_NUMBER, false, 0, INTEGER_MAX, FROM(consecutive_failures)},
+     FORM_NUMBER, false, 0, HSP_INTEGER_MAX, FROM(consecutive_failures)},
     {",\"previous_status\":", "context.previous_status", FORM_STATE, true, 0, 0,
      FROM(previous)},
     {",\"notification_level\":", "context.notification_level", FORM_NUMBER, false, 1,
-     INTEGER_MAX, FROM(notification_level)},
+     HSP_INTEGER_MAX, FROM(notification_level)},
     {",\"notification_type\":", "context.notification_type", FORM_KIND, false, 0, 0,
      FROM(kind)},
 };

@@ -36,7 +36,7 @@ bool hsp_space_is_short(int fd, const struct hsp_share *min_free) {
         return false;
     }
     if (min_free->bytes >= 0)
-        return (uint64_t)fs.f_bavail < (uint64_t)min_free->bytes / fs.f_frsize;
+        return (uint64_t)fs.f_bavail * fs.f_frsize < (uint64_t)min_free->bytes;
     /* Some file systems make inodes as they need them, and say that they have none. */
     const uint64_t percent = (uint64_t)min_free->percent;
     return (uint64_t)fs.f_bavail * 100 < (uint64_t)fs.f_blocks * percent ||

@@ -9,8 +9,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#define REPLACEMENT "\xEF\xBF\xBD"
-
 /* A first byte from `first` to `last` wants `more` bytes, the next from `low` to `high`.
  */
 struct lead {
@@ -91,7 +89,7 @@ void hsp_text_repair(struct hsp_buffer *out, const char *text, size_t length) {
         const size_t good = good_run(text + at, length - at, &bad);
         hsp_buffer_append(out, text + at, good);
         if (bad > 0)
-            hsp_buffer_append(out, REPLACEMENT, strlen(REPLACEMENT));
+            hsp_buffer_append(out, HSP_REPLACEMENT, strlen(HSP_REPLACEMENT));
         at += good + bad;
     } while (at < length);
 }

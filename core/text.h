@@ -5,6 +5,8 @@
 
 #include "buffer.h"
 
+#define HSP_REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
+
 /* Append `length` bytes of `text` to `out`, each maximal ill-formed part replaced by one
  * U+FFFD, exactly as the WHATWG decoder (and so every JavaScript receiver) does. U+0000
  * is kept. */

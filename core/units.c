@@ -12,7 +12,6 @@
 #define DURATION_MAX_MS (INT64_C(3650) * 86400 * 1000)
 #define SIZE_MAX_BYTES (INT64_C(1) << 50)
 #define RATE_MAX 100000
-#define TIME_MAX INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 
 struct unit {
     const char *name;
@@ -139,9 +138,9 @@ static void put_digits(char *text, int64_t value, int width) {
 }
 
 void hsp_format_time(int64_t utc_seconds, char text[HSP_TIME_LENGTH + 1]) {
-    const int64_t time = utc_seconds < 0          ? 0
-                         : utc_seconds > TIME_MAX ? TIME_MAX
-                                                  : utc_seconds;
+    const int64_t time = utc_seconds < 0              ? 0
+                         : utc_seconds > HSP_TIME_MAX ? HSP_TIME_MAX
+                                                      : utc_seconds;
     const struct date date = date_of_days(time / 86400);
     memcpy(text, "YYYY-MM-DDThh:mm:ssZ", sizeof "YYYY-MM-DDThh:mm:ssZ");
     put_digits(text, date.year, 4);

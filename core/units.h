@@ -27,7 +27,8 @@ struct hsp_share {
 };
 bool hsp_parse_share(const char *text, struct hsp_share *share);
 
-#define HSP_TIME_LENGTH 24 /* "2024-01-15T10:30:15.000Z" */
+#define HSP_TIME_MAX INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
+#define HSP_TIME_LENGTH 24                 /* "2024-01-15T10:30:15.000Z" */
 /* RFC 3339, UTC. Seconds: "2024-01-15T10:30:15Z"; milliseconds: "….123Z". */
 void hsp_format_time(int64_t utc_seconds, char text[HSP_TIME_LENGTH + 1]);
 void hsp_format_time_ms(int64_t utc_ms, char text[HSP_TIME_LENGTH + 1]);

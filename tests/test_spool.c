@@ -170,10 +170,11 @@ static void test_put(void **state) {
     char *record = NULL;
     size_t length = 0;
     size_t record_length = 0;
-    const mode_t before = umask(0777);
+    const mode_t before = umask(0077);
     struct hs_spool *spool = open_spool();
     struct hs_event *event = new_event("web-01");
     set_message(event, 5000);
+    umask(0777);
     assert_int_equal(hs_spool_put(spool, event, NULL), HS_OK);
     umask(before);
 

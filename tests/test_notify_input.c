@@ -3,6 +3,7 @@
  * what is kept as a detail. */
 #include "config.h"
 
+#include "alloc_fail.h"
 #include "macros.h"
 
 #include <setjmp.h>
@@ -315,6 +316,24 @@ static void every_field_has_a_name(void **state) {
     hsp_input_free(&all);
 }
 
+static enum hs_status collect(void *context, struct hs_error *err) {
+    (void)context;
+    char *const environment[] = {"NAGIOS_HOSTNAME=a", "ICINGA_X=b", NULL};
+    struct hsp_input input = {0};
+    enum hs_status status = hsp_input_add_environment(&input, environment, err);
+    if (status == HS_OK)
+        status = hsp_input_add_argument(&input, "TIMET=1000", err);
+    if (status == HS_OK)
+        status = hsp_input_add(&input, "URL", "https://a/", err);
+    hsp_input_free(&input);
+    return status;
+}
+
+static void without_memory(void **state) {
+    (void)state;
+    alloc_fail_each(collect, NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(absent_values),
@@ -327,6 +346,7 @@ int main(void) {
         cmocka_unit_test(many_pairs),
         cmocka_unit_test(macro_names),
         cmocka_unit_test(every_field_has_a_name),
+        cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

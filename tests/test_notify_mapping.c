@@ -4,6 +4,7 @@
  * were seen to give. */
 #include "config.h"
 
+#include "alloc_fail.h"
 #include "mapping.h"
 
 #include <setjmp.h>
@@ -751,12 +752,33 @@ static void what_cannot_be_named(void **state) {
     }
 }
 
+static enum hs_status map_input(void *context, struct hs_error *err) {
+    const struct hsp_rules rules = {HSP_OBJECT_SERVICE, "nagios", HS_STATE_DOWN};
+    struct hsp_alert alert = {.kind = HS_KIND_TEST};
+    const struct hsp_alert untouched = alert;
+    enum hs_status status = hsp_alert_map(&alert, context, &rules, err);
+    if (status != HS_OK)
+        assert_memory_equal(&alert, &untouched, sizeof(alert));
+    hsp_alert_free(&alert);
+    return status;
+}
+
+static void without_memory(void **state) {
+    (void)state;
+    const struct notification from = {
+        SERVICE,
+        .pairs = {"NOTIFICATIONTYPE=PROBLEM", "SERVICESTATE=CRITICAL",
+                  "SERVICEOUTPUT=out", "SERVICENOTIFICATIONID=77", "TIMET=1000"}};
+    struct hsp_input input = collect(&from);
+    alloc_fail_each(map_input, &input);
+    hsp_input_free(&input);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(states),
-        cmocka_unit_test(numbers),
-        cmocka_unit_test(texts),
-        cmocka_unit_test(what_cannot_be_named),
+        cmocka_unit_test(states),         cmocka_unit_test(numbers),
+        cmocka_unit_test(texts),          cmocka_unit_test(what_cannot_be_named),
+        cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 /* What is read from plugin output and perfdata. */
 #include "config.h"
 
+#include "alloc_fail.h"
 #include "output.h"
 
 #include <setjmp.h>
@@ -178,12 +179,20 @@ static void texts(void **state) {
     }
 }
 
+static void text_without_memory(void **state) {
+    (void)state;
+    size_t length = 5;
+    alloc_fail_at(1);
+    assert_null(hsp_output_text("out", "long", &length));
+    assert_true(alloc_fail_stop());
+    assert_int_equal(length, 5);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(status_codes),
-        cmocka_unit_test(response_times),
-        cmocka_unit_test(whole_numbers),
-        cmocka_unit_test(texts),
+        cmocka_unit_test(status_codes),        cmocka_unit_test(response_times),
+        cmocka_unit_test(whole_numbers),       cmocka_unit_test(texts),
+        cmocka_unit_test(text_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

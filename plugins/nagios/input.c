@@ -54,7 +54,7 @@ static bool make_room(struct hsp_input *input) {
     if (input->count < input->capacity)
         return true;
     size_t capacity = input->capacity ? input->capacity * 2 : 64;
-    struct hsp_pair *pairs = reallocarray(input->pairs, capacity, sizeof(*pairs));
+    struct hsp_pair *pairs = realloc(input->pairs, capacity * sizeof(*pairs));
     if (!pairs)
         return false;
     input->pairs = pairs;

@@ -324,6 +324,18 @@ static bool fold_parts(const struct view *view, const char *parts[2]) {
     return parts[0] && parts[1];
 }
 
+/* The pieces as one text, free(); NULL: out of memory. */
+static char *join(const char *const *pieces, size_t count) {
+    size_t length = 1;
+    for (size_t i = 0; i < count; i++)
+        length += strlen(pieces[i]);
+    char *text = malloc(length);
+    char *end = text;
+    for (size_t i = 0; text && i < count; i++)
+        end = stpcpy(end, pieces[i]);
+    return text;
+}
+
 /* Contacts with endpoints of their own each want the event. */
 static enum hs_status map_fold_key(struct hsp_alert *alert, const struct view *view,
                                    struct hs_error *err) {
@@ -334,13 +346,22 @@ static enum hs_status map_fold_key(struct hsp_alert *alert, const struct view *v
     const char *parts[2];
     if (!type || !fold_parts(view, parts))
         return HS_OK;
-    const char *between = is_icinga2(view) ? (*service ? "!" : "") : ";";
-    if (asprintf(&alert->fold_key, "%s%s%s;%s;%s;%s%s%s", texts[HS_TEXT_HOST], between,
-                 service, type, parts[0], parts[1], endpoints ? ";" : "",
-                 endpoints ? endpoints : "") < 0) {
-        alert->fold_key = NULL;
+    const char *const pieces[] = {texts[HS_TEXT_HOST],
+                                  !is_icinga2(view) ? ";"
+                                  : *service        ? "!"
+                                                    : "",
+                                  service,
+                                  ";",
+                                  type,
+                                  ";",
+                                  parts[0],
+                                  ";",
+                                  parts[1],
+                                  endpoints ? ";" : "",
+                                  endpoints ? endpoints : ""};
+    alert->fold_key = join(pieces, sizeof(pieces) / sizeof(pieces[0]));
+    if (!alert->fold_key)
         return fail(err, HS_E_NOMEM, "out of memory");
-    }
     alert->texts[HS_TEXT_FOLD_KEY] = alert->fold_key;
     return HS_OK;
 }

@@ -200,6 +200,26 @@ static void test_misconfigured_then_away(void **state) {
     assert_int_equal(breaker.state, HSP_STATE_MISCONFIGURED);
 }
 
+/* Where every attempt counts there is no backoff: it is ok again, that is not known to be
+ * set up wrongly. */
+static void test_misconfigured_then_away_with_outage_count(void **state) {
+    struct hsp_breaker breaker = {0};
+    struct hsp_answer answer = {.verdict = HSP_MISCONFIGURED, .retry_after_s = -1};
+    (void)state;
+    hsp_breaker_judge(&breaker, &count_settings, &answer, NOW, 0);
+    assert_int_equal(breaker.state, HSP_STATE_MISCONFIGURED);
+    assert_int_equal(hsp_breaker_next(&breaker, NOW), NOW);
+    answer.verdict = HSP_RETRY;
+    answer.probe = true;
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(breaker.state, HSP_STATE_MISCONFIGURED);
+        const struct hsp_ruling ruling =
+            hsp_breaker_judge(&breaker, &count_settings, &answer, NOW, 0);
+        assert_int_equal(ruling.attempts, 1);
+    }
+    assert_int_equal(breaker.state, HSP_STATE_OK);
+}
+
 static void test_busy(void **state) {
     struct hsp_breaker breaker = {0};
     struct hsp_answer answer = {.verdict = HSP_BUSY, .retry_after_s = 120, .attempts = 5};
@@ -352,7 +372,7 @@ static struct model_event *first_due(struct model *model, const bool sent[EVENTS
     return first;
 }
 
-static void answer(struct model *model, struct model_event *event, bool probe) {
+static void answer_event(struct model *model, struct model_event *event, bool probe) {
     const struct hsp_answer answer = {
         .verdict = model->is_away    ? HSP_RETRY
                    : model->is_wrong ? HSP_MISCONFIGURED
@@ -392,7 +412,7 @@ static void run_round(struct model *model) {
         under_way[count++] = event;
     }
     for (size_t i = 0; i < count; i++)
-        answer(model, under_way[i], probing);
+        answer_event(model, under_way[i], probing);
 }
 
 static void run(struct model *model, int64_t for_ms) {
@@ -551,6 +571,7 @@ int main(void) {
         cmocka_unit_test(test_attempts_and_pauses),
         cmocka_unit_test(test_pauses_between_probes),
         cmocka_unit_test(test_misconfigured_then_away),
+        cmocka_unit_test(test_misconfigured_then_away_with_outage_count),
         cmocka_unit_test(test_busy),
         cmocka_unit_test(test_suspects),
         cmocka_unit_test(test_reset),

@@ -24,6 +24,22 @@
 
 #define MAX (INT64_C(1) << 20)
 
+/* Renaming
+ * ------------------------------------------------------------------------------------ */
+
+static int rename_failing; /* 1: the next one, 2: the one after it */
+
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+
+int __wrap_rename(const char *from, const char *to) {
+    if (rename_failing > 0 && --rename_failing == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return __real_rename(from, to);
+}
+
 /* Files
  * ------------------------------------------------------------------------------------ */
 
@@ -338,8 +354,12 @@ static void test_rotation_that_fails(void **state) {
     write_lines(journal, "two\n");
     check_file(path, "one\nlonger than the limit\ntwo\n");
     assert_int_equal(rmdir("j.new"), 0);
+    rename_failing = 2; /* after j has become j.1 */
+    write_lines(journal, "more\n");
+    assert_int_not_equal(access("j.1", F_OK), 0);
+    check_file(path, "one\nlonger than the limit\ntwo\nmore\n");
     write_lines(journal, "three\n");
-    check_file("j.1", "one\nlonger than the limit\ntwo\n");
+    check_file("j.1", "one\nlonger than the limit\ntwo\nmore\n");
     check_file(path, "three\n");
     hsp_journal_close(journal);
 }
@@ -385,8 +405,9 @@ static void fill_disk(const char *name) {
     static const char block[4096];
     int fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
-    while (write(fd, block, sizeof(block)) > 0)
-        continue;
+    ssize_t written = 1;
+    while (written > 0)
+        written = write(fd, block, sizeof(block));
     assert_int_equal(errno, ENOSPC);
     close(fd);
 }

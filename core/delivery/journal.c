@@ -23,7 +23,8 @@
 #include <unistd.h>
 
 #define REASON_MAX 1024
-#define RESERVE_AHEAD (256 * 1024) /* asked for at once, where there is so much */
+#define RESERVE_AHEAD                                                                    \
+    (256 * 1024) /* taken beyond what is asked for, where there is so much */
 
 struct hsp_journal {
     char *path;
@@ -259,9 +260,9 @@ enum hs_status hsp_journal_reserve(struct hsp_journal *journal, size_t bytes,
     journal->reserve = bytes;
     if (journal->size + (int64_t)bytes <= journal->reserved_end)
         return HS_OK;
-    size_t got = bytes > RESERVE_AHEAD ? bytes : RESERVE_AHEAD;
+    size_t got = bytes + RESERVE_AHEAD;
     int failure = allocate(journal->fd, journal->size, got);
-    if (failure != 0 && got > bytes) {
+    if (failure != 0) {
         got = bytes;
         failure = allocate(journal->fd, journal->size, got);
     }

@@ -100,7 +100,7 @@ static bool decode_base64(struct secret *secret, const unsigned char *text,
     size_t padding = 0;
     while (padding < 2 && padding < length && text[length - 1 - padding] == '=')
         padding++;
-    if (length == 0 || length % 4 != 0)
+    if (length == 0)
         return false;
     for (size_t i = 0; i < length - padding; i++) {
         const unsigned char c = text[i];
@@ -108,6 +108,8 @@ static bool decode_base64(struct secret *secret, const unsigned char *text,
               (c >= '0' && c <= '9') || c == '+' || c == '/'))
             return false;
     }
+    /* It leaves blanks out, which is why they are looked for, and refuses other lengths.
+     */
     const int decoded = EVP_DecodeBlock(secret->key, text, (int)length);
     if (decoded < 0)
         return false;

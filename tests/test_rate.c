@@ -265,6 +265,10 @@ static void test_reboot(void **state) {
     assert_int_equal(hsp_rate_used(window, place.boot_ms), 3);
     assert_int_equal(wait_ms(&place, window), WINDOW - 50000 + 1);
     hsp_rate_close(window);
+    reboot(&place, place.boot_ms); /* as after a crash before the boot id was written */
+    window = open_window(&place, &three);
+    assert_int_equal(wait_ms(&place, window), WINDOW - 50000 + 1);
+    hsp_rate_close(window);
     pass(&place, 1000); /* once more within the new boot */
     window = open_window(&place, &three);
     assert_int_equal(wait_ms(&place, window), WINDOW - 51000 + 1);

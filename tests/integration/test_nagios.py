@@ -3,6 +3,7 @@
 the spool after each kind of notification, and that nothing a plugin, a comment or a
 variable holds reaches a shell."""
 
+import itertools
 import re
 import time
 
@@ -99,19 +100,16 @@ def test_repeats_and_other_states(nagios):
     (first,) = nagios.wait_events("web-01/Shop", 1)
     assert first.summary == ("incident", "DOWN", "UP", 1, 1)
 
-    def repeated():
-        nagios.service("Shop", CRITICAL)
-        return len(nagios.events("web-01/Shop")) > 1
-    wait_for("the second notification", repeated, pause=0.3)
-    second = nagios.events("web-01/Shop")[1]
+    def notified_of(state, status):
+        nagios.service("Shop", status)
+        return [e for e in nagios.events("web-01/Shop")[1:] if e.details["state"] == state]
+    second = wait_for("a repeat", lambda: notified_of("CRITICAL", CRITICAL), pause=0.3)[0]
     assert second.summary == ("incident", "DOWN", "DOWN", 2, 2)
     assert second.all["fold"] != first.all["fold"]
-    count = len(nagios.events("web-01/Shop"))
-    nagios.service("Shop", WARNING)
-    warning = nagios.wait_events("web-01/Shop", count + 1)[-1]
-    assert warning.summary == ("incident", "DOWN", "DOWN", count + 1, count + 1)
-    nagios.service("Shop", OK)
-    assert nagios.wait_events("web-01/Shop", count + 2)[-1].previous == "DOWN"
+    warning = wait_for("a WARNING", lambda: notified_of("WARNING", WARNING), pause=0.3)[0]
+    assert warning.summary[:3] == ("incident", "DOWN", "DOWN") and warning.failures >= 3
+    recovery = wait_for("a RECOVERY", lambda: notified_of("OK", OK), pause=0.3)[0]
+    assert recovery.summary[:4] == ("recovery", "UP", "DOWN", 0)
 
 
 def test_host_down_unreachable_and_up(nagios):
@@ -215,10 +213,10 @@ def test_other_types(nagios):
 
 def test_flapping(nagios):
     """Flapping starts in a row of changes; its event has the state of that moment."""
-    states = [OK, CRITICAL] * 12
+    states = itertools.cycle([CRITICAL, OK])
 
     def started():
-        nagios.service("Flapping", states.pop())
+        nagios.service("Flapping", next(states))
         return [e for e in nagios.events("web-01/Flapping") if e.kind == "flapping"]
     (event,) = wait_for("flapping starts", started, pause=0.2)
     assert event.details["type"] == "FLAPPINGSTART"

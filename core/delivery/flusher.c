@@ -23,7 +23,7 @@
 #define PATIENCE_MS 10000   /* for what is in flight, after SIGTERM */
 #define TMP_AGE_S 3600      /* older files in tmp/ belong to nobody */
 #define REMEMBER_BACK 16384 /* so many numbers are looked at after a crash */
-#define POLL_FDS (HSP_CONTROL_CLIENTS + 4)
+#define POLL_FDS (HSP_CONTROL_CLIENTS + 5)
 
 struct hsp_endpoint *hsp_flusher_find(struct hsp_flusher *flusher, const char *name) {
     for (struct hsp_endpoint *e = flusher->endpoints; e != NULL; e = e->next)
@@ -245,12 +245,15 @@ static enum hs_status open_parts(struct hsp_flusher *flusher, struct hs_error *e
     if (status == HS_OK)
         status = hsp_control_open(&flusher->control, flusher->dir.root, err);
     if (status == HS_OK)
-        status = hsp_worker_open(&flusher->worker, err);
+        status = hsp_worker_open(&flusher->placer, err);
+    if (status == HS_OK)
+        status = hsp_worker_open(&flusher->settler, err);
     return status;
 }
 
 static void close_parts(struct hsp_flusher *flusher) {
-    hsp_worker_close(flusher->worker);
+    hsp_worker_close(flusher->placer);
+    hsp_worker_close(flusher->settler);
     hsp_control_close(flusher->control);
     hsp_http_close(flusher->http);
     hsp_notice_close(flusher->notice);
@@ -302,7 +305,7 @@ static void take_in(struct hsp_flusher *flusher, int64_t now_ms) {
     if (flusher->placing != NULL) {
         if (flusher->placing_again_ms != 0 && flusher->placing_again_ms <= now_ms) {
             flusher->placing_again_ms = 0;
-            hsp_worker_submit(flusher->worker, &flusher->placing->job);
+            hsp_worker_submit(flusher->placer, &flusher->placing->job);
         }
         return;
     }
@@ -321,7 +324,7 @@ static void take_in(struct hsp_flusher *flusher, int64_t now_ms) {
     flusher->changed = true;
     flusher->placing->job.done = placed;
     flusher->placing_again_ms = 0;
-    hsp_worker_submit(flusher->worker, &flusher->placing->job);
+    hsp_worker_submit(flusher->placer, &flusher->placing->job);
 }
 
 /* Loop
@@ -405,7 +408,9 @@ static void wait_for_work(struct hsp_flusher *flusher, int signal_fd) {
     unsigned count = 0;
     fds[count++] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
     fds[count++] =
-        (struct pollfd){.fd = hsp_worker_fd(flusher->worker), .events = POLLIN};
+        (struct pollfd){.fd = hsp_worker_fd(flusher->placer), .events = POLLIN};
+    fds[count++] =
+        (struct pollfd){.fd = hsp_worker_fd(flusher->settler), .events = POLLIN};
     /* While files are being placed more of them is no news. */
     if (hsp_notice_fd(flusher->notice) >= 0 && flusher->placing == NULL)
         fds[count++] =
@@ -420,7 +425,8 @@ static void loop(struct hsp_flusher *flusher, int signal_fd) {
         wait_for_work(flusher, signal_fd);
         now_ms = hsp_now_ms(CLOCK_BOOTTIME);
         read_signals(flusher, signal_fd, now_ms);
-        hsp_worker_collect(flusher->worker);
+        hsp_worker_collect(flusher->placer);
+        hsp_worker_collect(flusher->settler);
         if (flusher->reload_wanted && flusher->placing == NULL)
             reload(flusher);
         else

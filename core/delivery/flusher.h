@@ -2,7 +2,7 @@
 /* hookspoold's working parts in one place, for the modules that are its main loop: plan.c
  * (what comes in), send.c (what goes out), settle.c (what became of it), report.c and
  * control.c (what a person sees and says). The loop itself is flusher.c. One thread, but
- * for the jobs handed to `worker`. */
+ * for the jobs handed to `placer` and `settler`. */
 #ifndef HSP_FLUSHER_H
 #define HSP_FLUSHER_H
 
@@ -22,16 +22,17 @@ struct hsp_flusher {
     struct hsp_sequence sequence;
     struct hsp_journal *journal;
     struct hsp_recent *recent;
-    struct hsp_worker *worker;
+    struct hsp_worker *placer;  /* does the placings */
+    struct hsp_worker *settler; /* does the batches */
     struct hsp_notice *notice;
     struct hsp_http *http;
     struct hsp_control *control;
     struct hsp_endpoint *endpoints; /* configured ones first, in the file's order */
 
-    struct hsp_placing *placing; /* with the worker, or waiting for `placing_again_ms` */
-    int64_t placing_again_ms;    /* 0: with the worker */
+    struct hsp_placing *placing; /* with the placer, or waiting for `placing_again_ms` */
+    int64_t placing_again_ms;    /* 0: with the placer */
     struct hsp_batch *open;      /* being filled */
-    struct hsp_batch *closed;    /* with the worker, or waiting for `closed_again_ms` */
+    struct hsp_batch *closed;    /* with the settler, or waiting for `closed_again_ms` */
     int64_t closed_again_ms;
     int64_t reserve_again_ms; /* when to ask for room again while not `recordable` */
     bool recordable;          /* the journal has room for what is in flight */
@@ -119,7 +120,7 @@ void hsp_settle_quarantine(struct hsp_flusher *flusher, struct hsp_endpoint *end
                            hsp_line line, const char *reason);
 /* A journal line without an operation. */
 void hsp_settle_note(struct hsp_flusher *flusher, const struct hsp_journal_line *line);
-/* Hand the open batch to the worker where it is free. */
+/* Hand the open batch to the settler where it is free. */
 void hsp_settle_submit(struct hsp_flusher *flusher, int64_t now_boot_ms);
 /* The batch to fill; ends the flusher and returns NULL when out of memory. */
 struct hsp_batch *hsp_settle_batch(struct hsp_flusher *flusher);

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
     (256 * 1024) /* taken beyond what is asked for, where there is so much */
 
 struct hsp_journal {
+    pthread_mutex_t mutex; /* around every write and reservation */
     char *path;
     char *folder;
     char *rotated; /* PATH.1 */
@@ -207,8 +209,10 @@ enum hs_status hsp_journal_open(struct hsp_journal **journal, const char *path,
                                 int64_t max_bytes, struct hs_error *err) {
     enum hs_status status = HS_OK;
     struct hsp_journal *made = calloc(1, sizeof(*made));
-    if (made != NULL)
+    if (made != NULL) {
         made->fd = -1;
+        pthread_mutex_init(&made->mutex, NULL);
+    }
     if (made == NULL || !set_names(made, path)) {
         status = hsp_fail(err, HS_E_NOMEM, "open journal %s: out of memory", path);
         goto out;
@@ -228,6 +232,7 @@ void hsp_journal_close(struct hsp_journal *journal) {
     if (journal == NULL)
         return;
     close_file(journal);
+    pthread_mutex_destroy(&journal->mutex);
     free(journal->path);
     free(journal->folder);
     free(journal->rotated);
@@ -255,8 +260,8 @@ static int allocate(int fd, int64_t size, size_t bytes) {
     return (uint64_t)space.f_bavail * space.f_frsize >= bytes ? 0 : ENOSPC;
 }
 
-enum hs_status hsp_journal_reserve(struct hsp_journal *journal, size_t bytes,
-                                   struct hs_error *err) {
+static enum hs_status reserve(struct hsp_journal *journal, size_t bytes,
+                              struct hs_error *err) {
     journal->reserve = bytes;
     if (journal->size + (int64_t)bytes <= journal->reserved_end)
         return HS_OK;
@@ -281,7 +286,7 @@ static void reserve_again(struct hsp_journal *journal) {
     struct hs_error ignored = {0};
     journal->reserved_end = 0;
     if (journal->reserve > 0)
-        (void)!hsp_journal_reserve(journal, journal->reserve, &ignored);
+        (void)!reserve(journal, journal->reserve, &ignored);
 }
 
 /* Rotation
@@ -352,8 +357,8 @@ static enum hs_status write_lines(struct hsp_journal *journal, const char *lines
     return HS_OK;
 }
 
-enum hs_status hsp_journal_write(struct hsp_journal *journal, const char *lines,
-                                 size_t length, struct hs_error *err) {
+static enum hs_status write_all(struct hsp_journal *journal, const char *lines,
+                                size_t length, struct hs_error *err) {
     enum hs_status status = follow(journal, err);
     if (status != HS_OK || length == 0)
         return status;
@@ -366,5 +371,21 @@ enum hs_status hsp_journal_write(struct hsp_journal *journal, const char *lines,
     }
     (void)!ftruncate(journal->fd, journal->size);
     reserve_again(journal);
+    return status;
+}
+
+enum hs_status hsp_journal_reserve(struct hsp_journal *journal, size_t bytes,
+                                   struct hs_error *err) {
+    pthread_mutex_lock(&journal->mutex);
+    enum hs_status status = reserve(journal, bytes, err);
+    pthread_mutex_unlock(&journal->mutex);
+    return status;
+}
+
+enum hs_status hsp_journal_write(struct hsp_journal *journal, const char *lines,
+                                 size_t length, struct hs_error *err) {
+    pthread_mutex_lock(&journal->mutex);
+    enum hs_status status = write_all(journal, lines, length, err);
+    pthread_mutex_unlock(&journal->mutex);
     return status;
 }

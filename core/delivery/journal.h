@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The delivery journal: one JSON line an attempt or decision. Lines are composed
- * anywhere, written in groups by one thread. Format: docs/journal.md. */
+ * anywhere, written in groups; any thread may write and reserve. Format: docs/journal.md.
+ */
 #ifndef HSP_JOURNAL_H
 #define HSP_JOURNAL_H
 

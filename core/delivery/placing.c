@@ -234,13 +234,12 @@ static enum hs_status clear_up(struct hsp_placing *placing, struct hs_error *err
 /* 5. Only now remembered: a crash before leaves events in the queues whose numbers are
  * above all remembered ones, and a start remembers those. */
 static enum hs_status remember(struct hsp_placing *placing, struct hs_error *err) {
-    enum hs_status status = HS_OK;
-    for (size_t i = 0; status == HS_OK && i < placing->memory_count; i++)
-        status = hsp_recent_write(placing->recent, placing->memories[i].place,
-                                  placing->memories[i].line, err);
-    if (status == HS_OK && placing->memory_count > 0)
-        status = hsp_recent_sync(placing->recent, err);
-    return status;
+    size_t count = placing->memories.length / HSP_RECENT_LINE;
+    if (count == 0)
+        return HS_OK;
+    enum hs_status status = hsp_recent_write(placing->recent, placing->first_memory,
+                                             placing->memories.data, count, err);
+    return status == HS_OK ? hsp_recent_sync(placing->recent, err) : status;
 }
 
 static enum hs_status write_lines(struct hsp_placing *placing, struct hs_error *err) {
@@ -302,7 +301,7 @@ void hsp_placing_free(struct hsp_placing *placing) {
         free(placing->files[i].bytes);
     free(placing->files);
     free(placing->placements);
-    free(placing->memories);
+    hsp_buffer_free(&placing->memories);
     hsp_buffer_free(&placing->lines);
     free(placing);
 }

@@ -42,12 +42,6 @@ struct hsp_placement {
     struct hsp_record_event event; /* points into the file's bytes */
 };
 
-/* One line of state/recent. */
-struct hsp_memory {
-    uint32_t place;
-    char line[HSP_RECENT_LINE + 1];
-};
-
 struct hsp_placing {
     struct hsp_job job; /* first */
     const struct hsp_spooldir *dir;
@@ -58,8 +52,8 @@ struct hsp_placing {
     size_t file_count, file_capacity;
     struct hsp_placement *placements;
     size_t placement_count, placement_capacity;
-    struct hsp_memory *memories;
-    size_t memory_count, memory_capacity;
+    struct hsp_buffer memories; /* lines of state/recent, */
+    uint32_t first_memory;      /* from this place on */
     struct hsp_buffer lines;
     bool journaled;
     bool saw_down; /* an object went DOWN: held recoveries may have waited for it */

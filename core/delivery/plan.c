@@ -216,6 +216,14 @@ static enum hs_status add_placement(struct hsp_placing *placing, size_t file,
     return HS_OK;
 }
 
+static uint64_t fold_of(const struct draft_event *event) {
+    const char *key = event->details.fold;
+    if (key[0] == '\0')
+        return 0;
+    uint64_t hash = hsp_hash(key, strlen(key));
+    return hash != 0 ? hash : 1;
+}
+
 /* Names of endpoints that do not exist: the event then goes to all. */
 static const char *addressees(struct hsp_flusher *flusher, struct hsp_placing *placing,
                               const struct draft *draft,
@@ -242,33 +250,39 @@ static const char *addressees(struct hsp_flusher *flusher, struct hsp_placing *p
 }
 
 static enum hs_status remember(struct hsp_flusher *flusher, struct hsp_placing *placing,
-                               const struct draft_event *event, uint64_t fold,
-                               uint64_t sequence, struct hs_error *err) {
-    struct hsp_memory *memory =
-        one_more((void **)&placing->memories, &placing->memory_count,
-                 &placing->memory_capacity, sizeof *memory);
-    if (memory == NULL)
-        return hsp_fail(err, HS_E_NOMEM, "plan an event: out of memory");
+                               const struct draft_event *event, uint64_t sequence,
+                               struct hs_error *err) {
     struct hsp_recent_entry entry = {
-        .fold = fold,
+        .fold = fold_of(event),
         .object = event->object,
         .sequence = sequence,
         .at_s = hsp_now_ms(CLOCK_REALTIME) / 1000,
         .state = event->facts.state,
     };
     memcpy(entry.id, event->record.id, sizeof entry.id);
-    memory->place = hsp_recent_add(flusher->recent, &entry);
-    hsp_recent_format(&entry, memory->line);
+    uint32_t place = hsp_recent_add(flusher->recent, &entry);
+    if (placing->memories.length == 0)
+        placing->first_memory = place; /* the others follow */
+    char line[HSP_RECENT_LINE + 1];
+    hsp_recent_format(&entry, line);
+    hsp_buffer_append(&placing->memories, line, HSP_RECENT_LINE);
+    if (placing->memories.failed)
+        return hsp_fail(err, HS_E_NOMEM, "plan an event: out of memory");
     placing->saw_down |= event->facts.state == HS_STATE_DOWN;
     return HS_OK;
 }
 
-static uint64_t fold_of(const struct draft_event *event) {
-    const char *key = event->details.fold;
-    if (key[0] == '\0')
-        return 0;
-    uint64_t hash = hsp_hash(key, strlen(key));
-    return hash != 0 ? hash : 1;
+/* Why an event is not taken in again; NULL: it is new. */
+static const char *seen_before(const struct hsp_flusher *flusher,
+                               const struct draft_event *event) {
+    int64_t fold_ms = flusher->settings->fold_ms;
+    int64_t since_s = (hsp_now_ms(CLOCK_REALTIME) - fold_ms) / 1000;
+    if (hsp_recent_has_id(flusher->recent, event->record.id))
+        return "an event of this id was taken in before";
+    if (fold_ms > 0 &&
+        hsp_recent_has_fold(flusher->recent, fold_of(event), event->object, since_s))
+        return "the same notification was taken in before";
+    return NULL;
 }
 
 /* One event: folded, filtered, or placed with every endpoint that wants it. */
@@ -276,20 +290,12 @@ static enum hs_status decide_event(struct hsp_flusher *flusher,
                                    struct hsp_placing *placing, const struct draft *draft,
                                    size_t file, const struct draft_event *event,
                                    uint64_t sequence, struct hs_error *err) {
-    uint64_t fold = fold_of(event);
-    int64_t since_s = (hsp_now_ms(CLOCK_REALTIME) - flusher->settings->fold_ms) / 1000;
-    if (hsp_recent_has_id(flusher->recent, event->record.id)) {
-        explain(placing, draft, event, "folded",
-                "an event of this id was taken in before");
+    const char *reason = seen_before(flusher, event);
+    if (reason != NULL) {
+        explain(placing, draft, event, "folded", reason);
         return HS_OK;
     }
-    if (flusher->settings->fold_ms > 0 &&
-        hsp_recent_has_fold(flusher->recent, fold, event->object, since_s)) {
-        explain(placing, draft, event, "folded",
-                "the same notification was taken in before");
-        return HS_OK;
-    }
-    enum hs_status status = remember(flusher, placing, event, fold, sequence, err);
+    enum hs_status status = remember(flusher, placing, event, sequence, err);
     const char *names = addressees(flusher, placing, draft, event);
     size_t before = placing->placement_count;
     for (struct hsp_endpoint *endpoint = flusher->endpoints;
@@ -307,7 +313,8 @@ static enum hs_status decide_event(struct hsp_flusher *flusher,
  * one was faster. */
 static bool must_wait(struct hsp_flusher *flusher, const struct draft *draft) {
     if (draft->file.staged || draft->count != 1 ||
-        draft->events[0].facts.kind != HS_KIND_RECOVERY)
+        draft->events[0].facts.kind != HS_KIND_RECOVERY ||
+        seen_before(flusher, &draft->events[0]) != NULL)
         return false;
     int64_t age_ms = hsp_now_ms(CLOCK_REALTIME) - draft->put_utc_ms;
     return age_ms >= 0 && age_ms < HOLD_MS &&
@@ -556,7 +563,7 @@ static void recall(struct hsp_flusher *flusher, const struct draft_event *event,
     char line[HSP_RECENT_LINE + 1];
     hsp_recent_format(&memory, line);
     (void)!hsp_recent_write(flusher->recent, hsp_recent_add(flusher->recent, &memory),
-                            line, NULL);
+                            line, 1, NULL);
 }
 
 void hsp_plan_remember_each(void *context, const struct hsp_entry *entry) {

@@ -238,12 +238,19 @@ uint32_t hsp_recent_add(struct hsp_recent *recent, const struct hsp_recent_entry
 }
 
 enum hs_status hsp_recent_write(const struct hsp_recent *recent, uint32_t place,
-                                const char *line, struct hs_error *err) {
-    ssize_t written =
-        pwrite(recent->fd, line, HSP_RECENT_LINE, (off_t)place * HSP_RECENT_LINE);
-    return written == HSP_RECENT_LINE
-               ? HS_OK
-               : hsp_fail_errno(err, HS_E_IO, "write state/recent");
+                                const char *lines, size_t count, struct hs_error *err) {
+    while (count > 0) {
+        size_t fit = HSP_RECENT_MAX - place < count ? HSP_RECENT_MAX - place : count;
+        size_t bytes = fit * HSP_RECENT_LINE;
+        ssize_t written =
+            pwrite(recent->fd, lines, bytes, (off_t)place * HSP_RECENT_LINE);
+        if (written != (ssize_t)bytes)
+            return hsp_fail_errno(err, HS_E_IO, "write state/recent");
+        lines += bytes;
+        count -= fit;
+        place = 0;
+    }
+    return HS_OK;
 }
 
 enum hs_status hsp_recent_sync(const struct hsp_recent *recent, struct hs_error *err) {

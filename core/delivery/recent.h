@@ -44,9 +44,10 @@ uint32_t hsp_recent_add(struct hsp_recent *recent, const struct hsp_recent_entry
 /* The line of an entry, for its place on disk. Pure. */
 void hsp_recent_format(const struct hsp_recent_entry *entry,
                        char line[HSP_RECENT_LINE + 1]);
-/* Write a line at `place`. Any thread; not synced. */
+/* Write `count` lines from `place` on, going round at the end. Any thread; not synced. */
 enum hs_status hsp_recent_write(const struct hsp_recent *recent, uint32_t place,
-                                const char *line, struct hs_error *err) HS_MUST_CHECK;
+                                const char *lines, size_t count,
+                                struct hs_error *err) HS_MUST_CHECK;
 enum hs_status hsp_recent_sync(const struct hsp_recent *recent,
                                struct hs_error *err) HS_MUST_CHECK;
 

@@ -98,7 +98,7 @@ void hsp_settle_submit(struct hsp_flusher *flusher, int64_t now_ms) {
     if (flusher->closed != NULL) {
         if (flusher->closed_again_ms != 0 && flusher->closed_again_ms <= now_ms) {
             flusher->closed_again_ms = 0;
-            hsp_worker_submit(flusher->worker, &flusher->closed->job);
+            hsp_worker_submit(flusher->settler, &flusher->closed->job);
         }
         return;
     }
@@ -111,7 +111,7 @@ void hsp_settle_submit(struct hsp_flusher *flusher, int64_t now_ms) {
         return;
     flusher->closed = flusher->open;
     flusher->open = NULL;
-    hsp_worker_submit(flusher->worker, &flusher->closed->job);
+    hsp_worker_submit(flusher->settler, &flusher->closed->job);
 }
 
 void hsp_settle_note(struct hsp_flusher *flusher, const struct hsp_journal_line *line) {

@@ -8,8 +8,8 @@
  * An event on standard input is lines "FIELD LENGTH", each followed by that many bytes
  * and a newline, and a line ".". Made-up events go round MONITORS hosts named PREFIX-N,
  * DOWN and UP in turn, numbered a host in response_time_ms from FIRST. After each put one
- * line an event goes to standard output: its id, a blank and the CLOCK_MONOTONIC
- * nanosecond at which the put began: whoever reads it knows that the event is durable.
+ * line an event goes to standard output: its id and the CLOCK_MONOTONIC nanoseconds at
+ * which the put began and ended; whoever reads it knows that the event is durable.
  * Failed puts give a line "! STATUS TEXT". Exit status 1 when any failed, 2 for wrong
  * input. */
 #include "hookspool.h"
@@ -91,9 +91,11 @@ static void put(struct putter *putter) {
             : hs_spool_put_batch(putter->spool,
                                  (const struct hs_event *const *)putter->events,
                                  putter->count, &err);
+    int64_t ended = now_ns();
     for (size_t i = 0; i < putter->count; i++) {
         if (status == HS_OK)
-            printf("%s %" PRId64 "\n", hs_event_id(putter->events[i]), began);
+            printf("%s %" PRId64 " %" PRId64 "\n", hs_event_id(putter->events[i]), began,
+                   ended);
         hs_event_free(putter->events[i]);
     }
     if (status != HS_OK) {

@@ -218,6 +218,7 @@ class Daemon:
 
     def __init__(self, hooks, args=(), env=None, wrap=(), ready=True, preexec=None):
         self.hooks = hooks
+        self.wrapped = bool(wrap)
         self.log_path = hooks.folder / f"daemon-{len(hooks.daemons) + 1}.log"
         before = hooks.status()
         with open(self.log_path, "wb") as log:
@@ -261,13 +262,31 @@ class Daemon:
         self.process.kill()
         self.process.wait()
 
+    def child(self):
+        """The daemon's own process number where it runs under strace."""
+        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        with open(path, encoding="ascii") as file:
+            return int(file.read().split()[0])
+
+    def stop_child(self):
+        """stop, for a daemon under strace, which hands its exit status on."""
+        os.kill(self.child(), signal.SIGTERM)
+        code = self.wait()
+        assert code == 0, f"the daemon ended with {code}:\n{self.log()}"
+
+    def kill_child(self):
+        os.kill(self.child(), signal.SIGKILL)
+        self.wait()
+
     def end(self):
         """Clean up after a test, whatever state the daemon is in. A sanitizer's report
         is a failure even where the test looked elsewhere."""
         if self.process.poll() is None:
-            self.signal(signal.SIGTERM)
+            target = self.child() if self.wrapped else self.process.pid
+            os.kill(target, signal.SIGTERM)
             try:
                 self.wait(15)
             except subprocess.TimeoutExpired:
-                self.kill()
+                os.kill(target, signal.SIGKILL)
+                self.wait()
         assert "Sanitizer" not in self.log(), self.log()

@@ -68,9 +68,9 @@ class Load:
                             "-g", 60, "-m", 3, "-p", f"stream-{number}", "-n", first,
                             "-b", 1 if number else 5, "-r", 150)
         # The last line of a killed one may be cut.
-        ids = [line.split()[0] for line in lines if len(line.split()) == 2]
+        ids = [line.split()[0] for line in lines if len(line.split()) == 3]
         with self.lock:
-            self.acknowledged += [i for i in ids if len(i) == 36]
+            self.acknowledged += ids
         return 20
 
     def notify(self, number, first):

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MIT
+"""The project's own rules: form, licence lines, exported symbols, what is linked, and
+that every key and option is in its parser, its help, its manual and its sample."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import programs
+
+SOURCE = programs.SOURCE
+TOP = ("core", "plugins", "tests", "contrib", "docs")
+TEXT = {".c", ".h", ".py", ".js", ".sh", ".inc", ".am", ".ac"}
+
+
+def sources(*suffixes):
+    """Files of the tree with these suffixes; the whole project's."""
+    found = [p for top in TOP for p in (SOURCE / top).rglob("*")
+             if p.is_file() and p.suffix in suffixes and "node_modules" not in p.parts]
+    found += [p for p in SOURCE.iterdir() if p.is_file() and p.suffix in suffixes]
+    assert found
+    return sorted(found)
+
+
+def read(path):
+    return path.read_text(encoding="utf-8")
+
+
+def tool(*args):
+    done = subprocess.run([str(a) for a in args], stdin=subprocess.DEVNULL, check=False,
+                          capture_output=True, text=True, timeout=600)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_clang_format():
+    files = sources(".c", ".h")
+    assert len(files) > 40
+    code, output = tool("clang-format", "--dry-run", "--Werror", "--style=file", *files)
+    assert code == 0, output[-3000:]
+
+
+def first_lines(path):
+    return "\n".join(read(path).splitlines()[:3])
+
+
+def test_licence_line():
+    """At the top of all that is code, whatever its comment looks like."""
+    scripts = [p for top in TOP for p in (SOURCE / top).rglob("*")
+               if p.is_file() and os.access(p, os.X_OK) and "node_modules" not in p.parts]
+    missing = [str(p) for p in {*sources(*TEXT), *scripts}
+               if "SPDX-License-Identifier: MIT" not in first_lines(p)]
+    assert not missing, missing
+
+
+def test_cppcheck():
+    files = [p for p in sources(".c") if p.parts[-2] != "tests" or "bench" in p.parts]
+    code, output = tool(
+        "cppcheck", "--quiet", "--error-exitcode=1", "--std=c11", "-j2",
+        "--enable=warning,performance,portability", "--inline-suppr",
+        "--suppress=missingIncludeSystem", f"-I{SOURCE}/core", "-DHSP_CRASH_POINTS=1",
+        *files)
+    assert code == 0 and output == "", output[-3000:]
+
+
+def test_library_exports_only_its_interface():
+    code, output = tool("nm", "-D", "--defined-only", programs.LIBRARY)
+    names = [line.split()[-1] for line in output.splitlines()]
+    assert code == 0 and len(names) > 15
+    assert [n for n in names if not re.match(r"hs_[a-z]", n)] == []
+    declared = set(re.findall(r"\b(hs_[a-z_]+)\(", read(SOURCE / "core" / "hookspool.h")))
+    assert set(names) <= declared and {"hs_spool_put", "hs_config_load"} <= set(names)
+
+
+@pytest.mark.parametrize("path", [programs.NOTIFY, programs.LIBRARY],
+                         ids=["hookspool-notify", "libhookspool"])
+def test_adapters_link_neither_network_nor_cryptography(path):
+    code, output = tool("ldd", path)
+    assert code == 0 and "libc.so" in output
+    for library in ("libcurl", "libcrypto", "libssl", "libmicrohttpd", "libgnutls"):
+        assert library not in output
+
+
+def test_arrows_point_one_way():
+    """plugins → core, delivery → core, nothing → plugins; each outside library in its
+    own few modules."""
+    for path in sources(".c", ".h"):
+        where = path.relative_to(SOURCE)
+        included = re.findall(r'#include ["<]([^">]+)[">]', read(path))
+        if where.parts[0] == "core":
+            assert not [i for i in included if "plugins" in i], where
+            if where.parts[1] != "delivery" and where.name not in (
+                    "hookspoold.c", "hookspool.c"):
+                wrong = [i for i in included if i.startswith(("delivery/", "curl/",
+                                                             "openssl/"))]
+                assert not wrong, (where, wrong)
+        if where.parts[0] == "plugins":
+            assert not [i for i in included if "delivery" in i or "curl" in i], where
+        if any(i.startswith("openssl/") for i in included):
+            assert where.name in ("sign.c", "test_sign.c"), where
+        if any(i.startswith("curl/") for i in included):
+            assert where.parts[:2] in (("core", "delivery"), ("tests", "bench")), where
+
+
+def test_no_registry_and_no_machine_in_the_tree():
+    """Neither a package registry's host nor a place of somebody's machine."""
+    registry = re.compile("registry" + r"[.]npmjs|registry" + "[.]yarnpkg|"
+                          "files[.]python" + "hosted|index[.]crates", re.I)
+    places = re.compile(r"(?<![\w.])/(?:work|home|root)/[\w]")
+    for path in sources(*TEXT, ".json", ".md", ".conf", ".cfg", ".yml", ".in"):
+        text = read(path)
+        assert not registry.search(text), path
+        assert not places.search(text), (path, places.search(text).group(0))
+
+
+def manual(name):
+    (path,) = list(SOURCE.rglob(name)) + list(SOURCE.rglob(name + ".in"))
+    return read(path)
+
+
+def config_keys():
+    """Every key in the parsers' tables: (name)."""
+    text = "".join(read(p) for p in sources(".c", ".h") if "core" in p.parts)
+    return set(re.findall(r'CFG_(?:STR|INT|BOOL|FLOAT|STR_LIST|INT_LIST|FUNC|SEC)'
+                          r'(?:_CB)?\(\s*"(\w+)"', text))
+
+
+def sample_texts():
+    """The sample configurations, in contrib/."""
+    found = [p for p in (SOURCE / "contrib").rglob("*")
+             if p.is_file() and re.search(r"hookspool\.conf|endpoints?(\.d)?.*\.conf",
+                                          str(p))]
+    assert found
+    return "".join(read(p) for p in found)
+
+
+def test_every_config_key_is_documented():
+    keys = config_keys()
+    assert {"spool_dir", "region", "endpoint", "retries", "rate_limit", "proxy"} <= keys
+    pages, sample = manual("hookspool.conf.5"), sample_texts()
+    for key in keys:
+        assert re.search(rf"\b{key}\b", pages), f"{key} is not in the manual"
+        assert re.search(rf"\b{key}\b", sample), f"{key} is not in the sample"
+
+
+PROGRAMS = {"hookspool-notify": (programs.NOTIFY, 1), "hookspool": (programs.CONTROL, 1),
+            "hookspoold": (programs.DAEMON, 8)}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_option_is_documented(name):
+    """--help and the manual name the same options, and the program knows each."""
+    path, section = PROGRAMS[name]
+    help_text = programs.run(path, "--help")
+    assert help_text.returncode == 0 and help_text.stderr == ""
+    in_help = set(re.findall(r"--[a-z][a-z-]+", help_text.stdout))
+    page = manual(f"{name}.{section}")
+    in_page = {f"--{o.replace(chr(92), '')}" for o in
+               re.findall(r"Fl (?:Fl |\\-)([a-z][a-z\\-]+)", page)}
+    assert in_help and in_help == in_page, in_help ^ in_page
+    for option in in_help:
+        done = programs.run(path, option, "--help", timeout=10)
+        assert "unrecognized" not in done.stderr and "unknown" not in done.stderr, done
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_version_and_wrong_options(name):
+    path, _ = PROGRAMS[name]
+    version = re.search(r"AC_INIT\(\[hookspool\], \[([\d.]+)\]",
+                        read(SOURCE / "configure.ac")).group(1)
+    assert version in programs.run(path, "--version").stdout
+    wrong = programs.run(path, "--no-such-option")
+    assert wrong.returncode == 64 and "--no-such-option" in wrong.stderr
+
+
+def test_manuals_are_good_mdoc():
+    pages = [p for p in (SOURCE / "docs").rglob("*")
+             if re.search(r"\.[1-8](\.in)?$", p.name)]
+    assert len(pages) >= 4
+    for page in pages:
+        code, output = tool("mandoc", "-T", "lint", "-W", "warning", page)
+        assert code == 0, output
+
+
+def test_every_test_is_run():
+    """A file of tests that is not in the Makefile would never fail."""
+    listed = read(SOURCE / "tests" / "Makefile.inc")
+    for path in (SOURCE / "tests").rglob("*"):
+        if "node_modules" in path.parts or not path.is_file():
+            continue
+        name = path.name if path.suffix in (".py", ".c", ".h", ".js") else None
+        if name and not re.search(rf"/{re.escape(name)}\b", listed):
+            stem = path.stem
+            assert re.search(rf"\b{re.escape(stem)}\b", listed), f"{path} is not listed"
+
+
+def test_no_leftovers():
+    """No marks of unfinished work."""
+    words = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X:")))
+    for path in sources(*TEXT):
+        assert not words.search(read(path)), path
+
+
+def test_tools_are_here():
+    """What is missing would make the tests above pass for the wrong reason."""
+    for name in ("clang-format", "cppcheck", "mandoc", "strace", "node", "npm", "nm"):
+        assert shutil.which(name), name
+
+
+def test_distributed_files(tmp_path):
+    """Everything that git knows is in the tarball's list, or is for git alone."""
+    if not (SOURCE / ".git").exists():
+        assert (SOURCE / "configure").exists()
+        return
+    code, output = tool("git", "-c", f"safe.directory={SOURCE}", "-C", SOURCE, "ls-files")
+    assert code == 0, output
+    code, made = tool("make", "-C", programs.BUILD, "-s", "distdir",
+                      f"distdir={tmp_path}/dist", f"top_distdir={tmp_path}/dist")
+    assert code == 0, made[-2000:]
+    missing = [f for f in output.splitlines() if not (tmp_path / "dist" / f).exists()
+               and pathlib.Path(f).parts[0] not in (".ci", ".gitignore", ".github")]
+    assert not missing, missing

@@ -124,8 +124,10 @@ def manual(name):
 def config_keys():
     """Every key in the parsers' tables: (name)."""
     text = "".join(read(p) for p in sources(".c", ".h") if "core" in p.parts)
-    return set(re.findall(r'CFG_(?:STR|INT|BOOL|FLOAT|STR_LIST|INT_LIST|FUNC|SEC)'
-                          r'(?:_CB)?\(\s*"(\w+)"', text))
+    rows = "".join(read(p) for p in sources(".c") if p.name.startswith("settings"))
+    return {*re.findall(r'CFG_(?:STR|INT|BOOL|FLOAT|STR_LIST|INT_LIST|FUNC|SEC)'
+                        r'(?:_CB)?\(\s*"(\w+)"', text),
+            *re.findall(r'\{"(\w+)", (?:NULL|"[^"]*"|[A-Z_]+), \w+, ', rows)}
 
 
 def sample_texts():

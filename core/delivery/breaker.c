@@ -125,18 +125,34 @@ static struct hsp_ruling on_rejected(const struct judgement *j) {
     return j->answer->probe && !counts_all(j) ? keep(j) : charge(j, 1);
 }
 
+/* Would the event die of this failure though nothing has passed since its first one? Then
+ * it may as well be the endpoint: with few retries that comes before the third failure in
+ * a row does. */
+static bool dies_alone(const struct judgement *j) {
+    return !counts_all(j) && !j->answer->suspect &&
+           j->answer->attempts + 1 > j->settings->retries &&
+           j->breaker->failures > j->answer->attempts;
+}
+
 static struct hsp_ruling on_retry(const struct judgement *j) {
     struct hsp_breaker *breaker = j->breaker;
-    const bool is_ours = breaker->state == HSP_STATE_OK && !breaker->unproved;
-    if (!is_shut(breaker) && ++breaker->failures >= FAILURES_TO_BACKOFF) {
-        if (counts_all(j))
-            breaker->state = HSP_STATE_OK;
-        else
-            shy_away(j, HSP_STATE_BACKOFF);
-    } else if (hsp_breaker_is_probing(breaker)) {
+    const bool is_ours =
+        breaker->state == HSP_STATE_OK && !breaker->unproved && !j->answer->probe;
+    if (!is_shut(breaker))
+        breaker->failures++;
+    const bool spared = is_ours && dies_alone(j);
+    if (hsp_breaker_is_probing(breaker) && breaker->failures < FAILURES_TO_BACKOFF)
         shy_away(j, breaker->state);
-    }
-    return counts_all(j) || (is_ours && !j->answer->probe) ? charge(j, 1) : keep(j);
+    else if (!is_shut(breaker) && counts_all(j) &&
+             breaker->failures >= FAILURES_TO_BACKOFF)
+        breaker->state = HSP_STATE_OK;
+    else if (!is_shut(breaker) && (spared || breaker->failures >= FAILURES_TO_BACKOFF))
+        shy_away(j, HSP_STATE_BACKOFF);
+    if (counts_all(j) || (is_ours && !spared))
+        return charge(j, 1);
+    struct hsp_ruling ruling = keep(j);
+    ruling.suspect = ruling.suspect || spared;
+    return ruling;
 }
 
 /* Charging begins when the event has failed so twice outside probes, both times while

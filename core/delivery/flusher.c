@@ -478,6 +478,8 @@ static int run(struct hsp_flusher *flusher, const struct hsp_flusher_options *op
                int signal_fd) {
     struct hs_error err = {0};
     enum hs_status status = hsp_flusher_check(options->config, &flusher->settings, &err);
+    if (status != HS_OK && status != HS_E_NOMEM)
+        status = HS_E_CONFIG; /* a file that cannot be read is a wrong one */
     if (status == HS_OK)
         status = open_parts(flusher, &err);
     if (status == HS_OK)

@@ -13,11 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
 #define BODY_MAX                                                                         \
     65536           /* of an answer: then the connection is closed, the status stands */
 #define IDLE_MAX 64 /* easy handles kept for reuse */
 #define HEADER_MAX 512
+#define RETRY_AFTER "Retry-After:"
+#define RETRY_AFTER_LENGTH (sizeof RETRY_AFTER - 1)
 
 struct hsp_transfer {
     struct hsp_request request;
@@ -25,6 +29,7 @@ struct hsp_transfer {
     struct curl_slist *headers;
     struct hsp_waiting waiting; /* the body */
     bool head_complete;
+    int64_t retry_after_s; /* -1: no such header */
     size_t received;
     size_t excerpt_length;
     char excerpt[HSP_EXCERPT_MAX + 1];
@@ -65,6 +70,19 @@ static void free_transfer(struct hsp_transfer *transfer) {
 /* What libcurl calls
  * ------------------------------------------------------------------------ */
 
+/* RFC 9110, section 10.2.3: seconds or a date; -1: neither. A number beyond all bounds
+ * stays a large one. */
+static int64_t retry_after(const char *value, size_t length) {
+    char text[64];
+    snprintf(text, sizeof text, "%.*s", (int)length, value);
+    char *end, *start = text + strspn(text, " \t");
+    long long seconds = strtoll(start, &end, 10);
+    if (end > start && *start != '-' && strspn(end, " \t\r\n") == strlen(end))
+        return seconds;
+    time_t at = curl_getdate(start, NULL), now = time(NULL);
+    return at == -1 ? -1 : at > now ? at - now : 0;
+}
+
 static size_t take_header(char *bytes, size_t size, size_t count, void *owner) {
     struct hsp_transfer *transfer = owner;
     long status = 0;
@@ -73,6 +91,10 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *owner) {
      * not count. */
     if (size * count == 2 && bytes[0] == '\r' && status >= 200)
         transfer->head_complete = true;
+    if (size * count > RETRY_AFTER_LENGTH &&
+        strncasecmp(bytes, RETRY_AFTER, RETRY_AFTER_LENGTH) == 0)
+        transfer->retry_after_s =
+            retry_after(bytes + RETRY_AFTER_LENGTH, size * count - RETRY_AFTER_LENGTH);
     return size * count;
 }
 
@@ -231,6 +253,7 @@ enum hs_status hsp_http_start_steal(struct hsp_http *http,
     transfer->waiting = *waiting;
     *waiting = (struct hsp_waiting){0};
     transfer->head_complete = false;
+    transfer->retry_after_s = -1;
     transfer->received = transfer->excerpt_length = 0;
     transfer->excerpt[0] = transfer->error[0] = '\0';
     enum hs_status status = set_headers(transfer, body, length, err);
@@ -259,20 +282,17 @@ static void finish(struct hsp_http *http, struct hsp_transfer *transfer, CURLcod
         .interrupted = interrupted,
         .excerpt = transfer->excerpt,
     };
-    curl_off_t retry_after = 0;
     if (transfer->head_complete) {
         /* The receiver has said what it thinks: how the rest of its answer fared does not
          * matter. */
         curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &response.http_status);
-        curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
+        response.retry_after_s = transfer->retry_after_s;
     } else if (result == CURLE_OK) {
         response.error = "no HTTP answer";
     } else {
         response.error =
             transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(result);
     }
-    if (retry_after > 0)
-        response.retry_after_s = retry_after;
     http->answered(http->owner, &transfer->request, &response);
     put_back(http, transfer);
 }

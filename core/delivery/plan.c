@@ -43,8 +43,6 @@ struct draft {
     struct draft_event *events;
     size_t count;
     int64_t put_utc_ms;
-    bool is_opposite; /* of what is last known of its object: comes first where times are
-                         equal */
     char reason[sizeof((struct hs_error *)0)->text]; /* QUARANTINE */
 };
 
@@ -398,8 +396,6 @@ static int by_time(const void *a, const void *b) {
         return l->order_time < r->order_time ? -1 : 1;
     if (l->order_sequence != r->order_sequence)
         return l->order_sequence < r->order_sequence ? -1 : 1;
-    if (left->is_opposite != right->is_opposite)
-        return left->is_opposite ? -1 : 1;
     return memcmp(l->record.id, r->record.id, HSP_ID_LENGTH);
 }
 
@@ -435,10 +431,6 @@ static enum hs_status collect(struct hsp_flusher *flusher, struct draft *drafts,
         if (status == HS_OK && reading == LATER)
             hsp_notice_hold(flusher->notice, draft->file.name, later_ms);
         if (status == HS_OK && reading == READ) {
-            draft->is_opposite =
-                draft->count > 0 &&
-                draft->events[0].facts.state !=
-                    hsp_recent_state(flusher->recent, draft->events[0].object);
             ++*count;
             continue;
         }

@@ -135,8 +135,10 @@ static void expire(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint,
     int64_t utc_ms = hsp_now_ms(CLOCK_REALTIME);
     for (;;) {
         hsp_line line = hsp_queue_oldest(endpoint->queue);
-        if (line == HSP_NO_LINE)
+        if (line == HSP_NO_LINE) {
+            endpoint->look_for_old_ms = 0; /* at whatever comes next */
             return;
+        }
         struct hsp_entry head;
         hsp_queue_head(endpoint->queue, line, &head);
         int64_t put_ms = hsp_endpoint_put_time(endpoint, &head);

@@ -143,14 +143,22 @@ static struct hsp_op *begin_op(struct hsp_flusher *flusher, enum hsp_op_kind kin
 /* Without an answer
  * ---------------------------------------------------------------------------- */
 
-/* The id is not known without reading the file; the sequence number names the event. */
+/* The file is read once more, for what the line is to say of the event. */
 static void note_unsent(struct hsp_flusher *flusher, const struct hsp_op *op,
                         const char *what, const char *reason) {
     struct hsp_journal_line line = HSP_JOURNAL_LINE(hsp_now_ms(CLOCK_REALTIME), what);
+    struct hsp_waiting waiting = {0};
     line.endpoint = op->endpoint->name;
     line.sequence = (int64_t)op->entry.sequence;
     line.reason = reason;
+    if (hsp_waiting_read(&waiting, op->endpoint, &op->entry, NULL) == HS_OK) {
+        line.id = waiting.event.id;
+        line.monitor = waiting.facts.monitor_id;
+        line.kind = hs_kind_text(waiting.facts.kind);
+        line.uid = waiting.uid;
+    }
     hsp_settle_note(flusher, &line);
+    hsp_waiting_free(&waiting);
 }
 
 static void bury(struct hsp_flusher *flusher, struct hsp_op *op,
@@ -214,6 +222,15 @@ static const char *word_of(enum hsp_verdict verdict, enum hsp_fate fate) {
     }
 }
 
+/* Why it was not delivered; NULL: it was. */
+static const char *reason_of(const struct hsp_endpoint *endpoint,
+                             const struct hsp_response *response) {
+    bool delivered = response->http_status >= 200 && response->http_status < 300;
+    return delivered               ? NULL
+           : response->interrupted ? "the daemon ended"
+                                   : endpoint->last_error;
+}
+
 static void note_answer(struct hsp_flusher *flusher, const struct hsp_request *request,
                         const struct hsp_response *response, const char *what,
                         int64_t next_at_ms) {
@@ -228,7 +245,7 @@ static void note_answer(struct hsp_flusher *flusher, const struct hsp_request *r
     line.took_ms = response->took_ms;
     line.next_at_ms = next_at_ms;
     line.uid = request->uid;
-    line.reason = response->error;
+    line.reason = reason_of(request->endpoint, response);
     hsp_settle_note(flusher, &line);
 }
 

@@ -21,6 +21,7 @@
 #define LOCK_NAME "daemon.lock"
 #define ROOT_MODE 0755
 #define SEQUENCE_BLOCK (1u << 20)
+#define SEQUENCE_LIMIT (UINT64_C(1) << 62) /* beyond any honest count */
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* Every folder of a spool, in the order in which they are made. */
@@ -283,11 +284,11 @@ enum hs_status hsp_sequence_open(struct hsp_sequence *sequence, int state_fd,
     *sequence = (struct hsp_sequence){.state_fd = state_fd, .next = at_least};
     size_t length = 0;
     char *text = hsp_read_file(state_fd, "sequence", 64, &length, NULL);
-    if (text == NULL && errno != ENOENT)
-        return hsp_fail_errno(err, HS_E_IO, "read state/sequence");
+    /* A damaged file counts as none: every number that is still in use was found in
+     * names. */
     uint64_t recorded = text != NULL ? strtoull(text, NULL, 16) : 0;
     free(text);
-    if (recorded > sequence->next)
+    if (recorded > sequence->next && recorded < SEQUENCE_LIMIT)
         sequence->next = recorded;
     return reserve(sequence, sequence->next + SEQUENCE_BLOCK, err);
 }

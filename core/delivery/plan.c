@@ -254,7 +254,7 @@ static enum hs_status remember(struct hsp_flusher *flusher, struct hsp_placing *
         .fold = fold_of(event),
         .object = event->object,
         .sequence = sequence,
-        .at_s = hsp_now_ms(CLOCK_REALTIME) / 1000,
+        .at_ms = hsp_now_ms(CLOCK_REALTIME),
         .state = event->facts.state,
     };
     memcpy(entry.id, event->record.id, sizeof entry.id);
@@ -274,11 +274,11 @@ static enum hs_status remember(struct hsp_flusher *flusher, struct hsp_placing *
 static const char *seen_before(const struct hsp_flusher *flusher,
                                const struct draft_event *event) {
     int64_t fold_ms = flusher->settings->fold_ms;
-    int64_t since_s = (hsp_now_ms(CLOCK_REALTIME) - fold_ms) / 1000;
+    int64_t since_ms = hsp_now_ms(CLOCK_REALTIME) - fold_ms;
     if (hsp_recent_has_id(flusher->recent, event->record.id))
         return "an event of this id was taken in before";
     if (fold_ms > 0 &&
-        hsp_recent_has_fold(flusher->recent, fold_of(event), event->object, since_s))
+        hsp_recent_has_fold(flusher->recent, fold_of(event), event->object, since_ms))
         return "the same notification was taken in before";
     return NULL;
 }
@@ -543,12 +543,12 @@ enum hs_status hsp_plan_staged(struct hsp_flusher *flusher, struct hsp_placing *
 }
 
 static void recall(struct hsp_flusher *flusher, const struct draft_event *event,
-                   const struct hsp_entry *entry, int64_t at_s) {
+                   const struct hsp_entry *entry, int64_t at_ms) {
     struct hsp_recent_entry memory = {
         .fold = fold_of(event),
         .object = event->object,
         .sequence = entry->sequence,
-        .at_s = at_s,
+        .at_ms = at_ms,
         .state = event->facts.state,
     };
     memcpy(memory.id, event->record.id, sizeof memory.id);
@@ -567,7 +567,7 @@ void hsp_plan_remember_each(void *context, const struct hsp_entry *entry) {
         !hsp_recent_has_id(flusher->recent, waiting.event.id)) {
         event.record = waiting.event;
         if (read_event(&event, waiting.put_utc_ms / 1000, NULL) == HS_OK)
-            recall(flusher, &event, entry, waiting.put_utc_ms / 1000);
+            recall(flusher, &event, entry, waiting.put_utc_ms);
     }
     hsp_details_free(&event.details);
     hsp_waiting_free(&waiting);

@@ -24,7 +24,7 @@ enum { BY_ID, BY_FOLD, BY_OBJECT, CHAINS };
 struct slot {
     uint64_t key[CHAINS]; /* hash of the id, fold key, object */
     uint64_t sequence;
-    int64_t at_s;
+    int64_t at_ms;
     uint32_t next[CHAINS];
     char id[HSP_ID_LENGTH];
     uint8_t state;
@@ -85,7 +85,7 @@ static void set_slot(struct hsp_recent *recent, uint32_t place,
     *slot = (struct slot){
         .key = {hsp_hash(entry->id, HSP_ID_LENGTH), entry->fold, entry->object},
         .sequence = entry->sequence,
-        .at_s = entry->at_s,
+        .at_ms = entry->at_ms,
         .state = (uint8_t)entry->state,
     };
     memcpy(slot->id, entry->id, HSP_ID_LENGTH);
@@ -105,7 +105,7 @@ void hsp_recent_format(const struct hsp_recent_entry *entry,
     snprintf(line, HSP_RECENT_LINE + 1,
              "%s %016" PRIx64 " %016" PRIx64 " %016" PRIx64 " %016" PRIx64 " %d",
              entry->id, entry->fold, entry->object, entry->sequence,
-             (uint64_t)entry->at_s, (int)entry->state);
+             (uint64_t)entry->at_ms, (int)entry->state);
     size_t length = strlen(line);
     memset(line + length, ' ', HSP_RECENT_LINE - 1 - length);
     line[HSP_RECENT_LINE - 1] = '\n';
@@ -120,7 +120,7 @@ static bool parse_line(const char *text, struct hsp_recent_entry *entry) {
                entry->id, &entry->fold, &entry->object, &entry->sequence, &at,
                &state) != 6)
         return false;
-    entry->at_s = (int64_t)at;
+    entry->at_ms = (int64_t)at;
     entry->state = (enum hs_state)state;
     return hsp_id_is_valid(entry->id) && state <= HS_STATE_DOWN;
 }
@@ -210,14 +210,14 @@ bool hsp_recent_has_id(const struct hsp_recent *recent, const char *id) {
 }
 
 bool hsp_recent_has_fold(const struct hsp_recent *recent, uint64_t fold, uint64_t object,
-                         int64_t since_s) {
+                         int64_t since_ms) {
     if (fold == 0)
         return false;
     for (uint32_t place = first_of(recent, BY_FOLD, fold); place != NONE;
          place = recent->slots[place].next[BY_FOLD]) {
         const struct slot *slot = &recent->slots[place];
         if (slot->key[BY_FOLD] == fold && slot->key[BY_OBJECT] == object &&
-            slot->at_s >= since_s)
+            slot->at_ms >= since_ms)
             return true;
     }
     return false;

@@ -18,7 +18,7 @@ struct hsp_recent_entry {
     uint64_t fold; /* hash of the fold key, 0: none */
     uint64_t object;
     uint64_t sequence; /* of the event */
-    int64_t at_s;      /* UTC, when it was taken in */
+    int64_t at_ms;      /* UTC, when it was taken in */
     enum hs_state state;
 };
 
@@ -29,9 +29,9 @@ enum hs_status hsp_recent_open(struct hsp_recent **recent, int state_fd,
 void hsp_recent_close(struct hsp_recent *recent); /* NULL is fine */
 
 bool hsp_recent_has_id(const struct hsp_recent *recent, const char *id);
-/* Was a `fold` key of `object` taken in at or after `since_s`? 0 never was. */
+/* Was a `fold` key of `object` taken in at or after `since_ms`? 0 never was. */
 bool hsp_recent_has_fold(const struct hsp_recent *recent, uint64_t fold, uint64_t object,
-                         int64_t since_s);
+                         int64_t since_ms);
 /* The newest state of an object, HS_STATE_NONE: not known. */
 enum hs_state hsp_recent_state(const struct hsp_recent *recent, uint64_t object);
 /* The highest sequence number in the window. */

@@ -61,16 +61,26 @@ struct hsp_flusher_options {
  * program's exit status; has logged what was to be said. */
 int hsp_flusher_run(const struct hsp_flusher_options *options);
 
+/* The endpoint of that name, NULL: none. */
+struct hsp_endpoint *hsp_flusher_find(struct hsp_flusher *flusher, const char *name);
+/* A failure that only a new start can heal: log it once and end. */
+void hsp_flusher_fail(struct hsp_flusher *flusher, const struct hs_error *err);
+
+/* start.c */
+
 /* Read and check a configuration with its secrets, changing nothing: what start, reload
  * and `hookspool check-config` have in common. `path` NULL: the default. Statuses of
  * hsp_settings_load and hsp_signer_load. */
 enum hs_status hsp_flusher_check(const char *path, struct hsp_settings **settings,
                                  struct hs_error *err) HS_MUST_CHECK;
 
-/* The endpoint of that name, NULL: none. */
-struct hsp_endpoint *hsp_flusher_find(struct hsp_flusher *flusher, const char *name);
-/* A failure that only a new start can heal: log it once and end. */
-void hsp_flusher_fail(struct hsp_flusher *flusher, const struct hs_error *err);
+/* Open everything that flusher->settings names, heal what a crash left, start the
+ * threads. On failure what is open is left to hsp_start_close. */
+enum hs_status hsp_start_open(struct hsp_flusher *flusher,
+                              struct hs_error *err) HS_MUST_CHECK;
+void hsp_start_close(struct hsp_flusher *flusher);
+/* Read the configuration again; a wrong one changes nothing. */
+void hsp_start_reload(struct hsp_flusher *flusher);
 
 /* plan.c
  * --------------------------------------------------------------------------------- */

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* From files to a plan: read, check, sort, fold, hold, choose endpoints. Nothing in
- * incoming/ is trusted. */
+/* From files to a plan: fold, hold, number, choose endpoints. */
 #include "config.h"
 
 #include "../error.h"
-#include "../payload.h"
-#include "../record.h"
+#include "draft.h"
 #include "flusher.h"
 #include "waiting.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,148 +16,7 @@
 
 #define PLAN_FILES 512
 #define PLAN_BYTES (8 * 1024 * 1024)
-#define FILE_MAX                                                                         \
-    (HSP_FILE_MAX + 2 * HSP_PAYLOAD_MAX) /* a put stops at HSP_FILE_MAX after an event   \
-                                          */
-#define HOLD_MS 2000                     /* how long a recovery waits for its incident */
-#define DAY_S 86400
-
-/* An event as read. */
-struct draft_event {
-    struct hsp_record_event record;
-    struct hsp_details details;
-    struct hsp_payload_facts facts;
-    uint64_t object;
-    int64_t order_time, order_sequence;
-    size_t index;
-};
-
-/* A file as read. */
-struct draft {
-    struct hsp_file file;
-    struct hsp_record_reader reader;
-    struct draft_event *events;
-    size_t count;
-    int64_t put_utc_ms;
-    char reason[sizeof((struct hs_error *)0)->text]; /* QUARANTINE */
-};
-
-static void free_draft(struct draft *draft) {
-    for (size_t i = 0; i < draft->count; i++)
-        hsp_details_free(&draft->events[i].details);
-    free(draft->events);
-    free(draft->file.bytes);
-}
-
-/* Reading
- * ------------------------------------------------------------------------------------ */
-
-static uint64_t object_of(const struct draft_event *event) {
-    const struct hsp_details *details = &event->details;
-    if (details->host[0] == '\0' && details->service[0] == '\0')
-        return hsp_hash(event->facts.monitor_id, strlen(event->facts.monitor_id));
-    return hsp_object_hash(details->site, details->system, details->host,
-                           details->service);
-}
-
-static enum hs_status read_event(struct draft_event *event, int64_t put_s,
-                                 struct hs_error *err) {
-    const struct hsp_record_event *record = &event->record;
-    enum hs_status status =
-        hsp_payload_check(record->body, record->body_length, &event->facts, err);
-    if (status == HS_OK)
-        status = hsp_details_parse(&event->details, record->details,
-                                   record->details_length, err);
-    if (status != HS_OK)
-        return status;
-    event->object = object_of(event);
-    event->order_time = event->details.order_time;
-    /* A host clock that is a day off says nothing. */
-    if (event->order_time < put_s - DAY_S || event->order_time > put_s + DAY_S)
-        event->order_time = 0;
-    event->order_sequence = event->order_time != 0 ? event->details.order_sequence : 0;
-    if (event->order_time == 0)
-        event->order_time = put_s;
-    return HS_OK;
-}
-
-static int by_order(const void *a, const void *b) {
-    const struct draft_event *left = a, *right = b;
-    if (left->order_time != right->order_time)
-        return left->order_time < right->order_time ? -1 : 1;
-    if (left->order_sequence != right->order_sequence)
-        return left->order_sequence < right->order_sequence ? -1 : 1;
-    return left->index < right->index ? -1 : left->index > right->index;
-}
-
-static enum hs_status read_events(struct draft *draft, struct hs_error *err) {
-    draft->events = calloc(draft->reader.count, sizeof *draft->events);
-    if (draft->events == NULL)
-        return hsp_fail(err, HS_E_NOMEM, "read incoming/%s: out of memory",
-                        draft->file.name);
-    struct hsp_record_event record;
-    while (draft->count < draft->reader.count &&
-           hsp_record_next(&draft->reader, &record)) {
-        struct draft_event *event = &draft->events[draft->count];
-        event->record = record;
-        event->index = draft->count++;
-        enum hs_status status = read_event(event, draft->put_utc_ms / 1000, err);
-        if (status != HS_OK)
-            return status;
-    }
-    qsort(draft->events, draft->count, sizeof *draft->events, by_order);
-    return HS_OK;
-}
-
-/* A file the reading of which may well go better later. */
-static bool is_passing(int error) {
-    return error == ENOMEM || error == EMFILE || error == ENFILE || error == EIO ||
-           error == EINTR;
-}
-
-enum reading { READ, GONE, LATER, LEFT_ALONE };
-
-static enum reading quarantine(struct draft *draft, const char *reason) {
-    draft->file.fate = HSP_FILE_QUARANTINE;
-    snprintf(draft->reason, sizeof draft->reason, "%s", reason);
-    return READ;
-}
-
-/* Read `draft->file.name` in `dirfd` and check all of it. HS_E_NOMEM is the only failure;
- * all else is told by `reading`. */
-static enum hs_status read_draft(struct draft *draft, int dirfd, enum reading *reading,
-                                 size_t *bytes, struct hs_error *err) {
-    struct stat info;
-    size_t length = 0;
-    draft->file.bytes = hsp_read_file(dirfd, draft->file.name, FILE_MAX, &length, &info);
-    if (draft->file.bytes == NULL) {
-        *reading = errno == ENOENT     ? GONE
-                   : is_passing(errno) ? LATER
-                                       : quarantine(draft, strerror(errno));
-        return HS_OK;
-    }
-    *bytes += length;
-    draft->file.owner = info.st_uid;
-    draft->put_utc_ms = info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
-    struct hs_error reason = {0};
-    enum hs_status status =
-        hsp_record_open(&draft->reader, draft->file.bytes, length, &reason);
-    if (status == HS_E_DATA && draft->reader.version > HSP_RECORD_VERSION) {
-        hsp_log(HSP_LOG_WARNING,
-                "incoming/%s is of version %d, newer than this daemon: left there",
-                draft->file.name, draft->reader.version);
-        *reading = LEFT_ALONE;
-        return HS_OK;
-    }
-    if (status == HS_OK && (draft->reader.from >= 0 || draft->reader.dead != NULL))
-        status = hsp_fail(&reason, HS_E_DATA, "a line that only the daemon may write");
-    if (status == HS_OK)
-        status = read_events(draft, &reason);
-    if (status == HS_E_NOMEM)
-        return hsp_fail(err, status, "%s", reason.text);
-    *reading = status == HS_OK ? READ : quarantine(draft, reason.text);
-    return HS_OK;
-}
+#define HOLD_MS 2000 /* how long a recovery waits for its incident */
 
 /* Deciding
  * -------------------------------------------------------------------------------------
@@ -180,8 +35,8 @@ static void *one_more(void **array, size_t *count, size_t *capacity, size_t size
     return memset((char *)*array + (*count)++ * size, 0, size);
 }
 
-static void explain(struct hsp_placing *placing, const struct draft *draft,
-                    const struct draft_event *event, const char *what,
+static void explain(struct hsp_placing *placing, const struct hsp_draft *draft,
+                    const struct hsp_draft_event *event, const char *what,
                     const char *reason) {
     struct hsp_journal_line line = HSP_JOURNAL_LINE(hsp_now_ms(CLOCK_REALTIME), what);
     line.uid = draft->file.owner;
@@ -196,8 +51,8 @@ static void explain(struct hsp_placing *placing, const struct draft *draft,
 
 static enum hs_status add_placement(struct hsp_placing *placing, size_t file,
                                     struct hsp_endpoint *endpoint,
-                                    const struct draft_event *event, uint64_t sequence,
-                                    struct hs_error *err) {
+                                    const struct hsp_draft_event *event,
+                                    uint64_t sequence, struct hs_error *err) {
     struct hsp_placement *placement =
         one_more((void **)&placing->placements, &placing->placement_count,
                  &placing->placement_capacity, sizeof *placement);
@@ -214,18 +69,10 @@ static enum hs_status add_placement(struct hsp_placing *placing, size_t file,
     return HS_OK;
 }
 
-static uint64_t fold_of(const struct draft_event *event) {
-    const char *key = event->details.fold;
-    if (key[0] == '\0')
-        return 0;
-    uint64_t hash = hsp_hash(key, strlen(key));
-    return hash != 0 ? hash : 1;
-}
-
 /* Names of endpoints that do not exist: the event then goes to all. */
 static const char *addressees(struct hsp_flusher *flusher, struct hsp_placing *placing,
-                              const struct draft *draft,
-                              const struct draft_event *event) {
+                              const struct hsp_draft *draft,
+                              const struct hsp_draft_event *event) {
     const char *names = event->details.endpoints;
     if (names[0] == '\0' || hsp_names_contain(names, "all"))
         return "";
@@ -248,10 +95,10 @@ static const char *addressees(struct hsp_flusher *flusher, struct hsp_placing *p
 }
 
 static enum hs_status remember(struct hsp_flusher *flusher, struct hsp_placing *placing,
-                               const struct draft_event *event, uint64_t sequence,
+                               const struct hsp_draft_event *event, uint64_t sequence,
                                struct hs_error *err) {
     struct hsp_recent_entry entry = {
-        .fold = fold_of(event),
+        .fold = hsp_draft_fold(event),
         .object = event->object,
         .sequence = sequence,
         .at_ms = hsp_now_ms(CLOCK_REALTIME),
@@ -272,22 +119,23 @@ static enum hs_status remember(struct hsp_flusher *flusher, struct hsp_placing *
 
 /* Why an event is not taken in again; NULL: it is new. */
 static const char *seen_before(const struct hsp_flusher *flusher,
-                               const struct draft_event *event) {
+                               const struct hsp_draft_event *event) {
     int64_t fold_ms = flusher->settings->fold_ms;
     int64_t since_ms = hsp_now_ms(CLOCK_REALTIME) - fold_ms;
     if (hsp_recent_has_id(flusher->recent, event->record.id))
         return "an event of this id was taken in before";
-    if (fold_ms > 0 &&
-        hsp_recent_has_fold(flusher->recent, fold_of(event), event->object, since_ms))
+    if (fold_ms > 0 && hsp_recent_has_fold(flusher->recent, hsp_draft_fold(event),
+                                           event->object, since_ms))
         return "the same notification was taken in before";
     return NULL;
 }
 
 /* One event: folded, filtered, or placed with every endpoint that wants it. */
 static enum hs_status decide_event(struct hsp_flusher *flusher,
-                                   struct hsp_placing *placing, const struct draft *draft,
-                                   size_t file, const struct draft_event *event,
-                                   uint64_t sequence, struct hs_error *err) {
+                                   struct hsp_placing *placing,
+                                   const struct hsp_draft *draft, size_t file,
+                                   const struct hsp_draft_event *event, uint64_t sequence,
+                                   struct hs_error *err) {
     const char *reason = seen_before(flusher, event);
     if (reason != NULL) {
         explain(placing, draft, event, "folded", reason);
@@ -309,7 +157,7 @@ static enum hs_status decide_event(struct hsp_flusher *flusher,
 
 /* A recovery whose incident was not seen: the host may have run both at once, and this
  * one was faster. */
-static bool must_wait(struct hsp_flusher *flusher, const struct draft *draft) {
+static bool must_wait(struct hsp_flusher *flusher, const struct hsp_draft *draft) {
     if (draft->file.staged || draft->count != 1 ||
         draft->events[0].facts.kind != HS_KIND_RECOVERY ||
         seen_before(flusher, &draft->events[0]) != NULL)
@@ -339,7 +187,7 @@ static bool may_copy(struct hsp_flusher *flusher) {
 
 /* Decide a whole file. HS_E_FULL, HS_E_IO: not now, and nothing was decided. */
 static enum hs_status decide(struct hsp_flusher *flusher, struct hsp_placing *placing,
-                             struct draft *draft, struct hs_error *err) {
+                             struct hsp_draft *draft, struct hs_error *err) {
     if (draft->file.fate != HSP_FILE_QUARANTINE) {
         bool copies = draft->count > 1 || configured(flusher) > 1;
         flusher->short_of_space = copies && !draft->file.staged && !may_copy(flusher);
@@ -388,10 +236,10 @@ static enum hs_status decide(struct hsp_flusher *flusher, struct hsp_placing *pl
  */
 
 static int by_time(const void *a, const void *b) {
-    const struct draft *left = a, *right = b;
+    const struct hsp_draft *left = a, *right = b;
     if (left->count == 0 || right->count == 0)
         return (left->count > 0) - (right->count > 0);
-    const struct draft_event *l = &left->events[0], *r = &right->events[0];
+    const struct hsp_draft_event *l = &left->events[0], *r = &right->events[0];
     if (l->order_time != r->order_time)
         return l->order_time < r->order_time ? -1 : 1;
     if (l->order_sequence != r->order_sequence)
@@ -412,29 +260,29 @@ static struct hsp_placing *new_placing(struct hsp_flusher *flusher) {
 }
 
 /* Read the next names. Ones that cannot be read just now come back later. */
-static enum hs_status collect(struct hsp_flusher *flusher, struct draft *drafts,
+static enum hs_status collect(struct hsp_flusher *flusher, struct hsp_draft *drafts,
                               size_t room, size_t *count, struct hs_error *err) {
     int64_t later_ms = hsp_now_ms(CLOCK_BOOTTIME) + HSP_RETRY_MS;
     size_t bytes = 0;
     bool stranger;
     while (*count < room && bytes < PLAN_BYTES) {
-        struct draft *draft = &drafts[*count];
+        struct hsp_draft *draft = &drafts[*count];
         memset(draft, 0, sizeof *draft);
         if (!hsp_notice_next(flusher->notice, draft->file.name, &stranger))
             break;
-        enum reading reading = READ;
+        enum hsp_reading reading = HSP_READING_DONE;
         enum hs_status status = HS_OK;
         if (stranger)
-            quarantine(draft, "not the name of an event file");
+            hsp_draft_refuse(draft, "not the name of an event file");
         else
-            status = read_draft(draft, flusher->dir.incoming, &reading, &bytes, err);
-        if (status == HS_OK && reading == LATER)
+            status = hsp_draft_read(draft, flusher->dir.incoming, &reading, &bytes, err);
+        if (status == HS_OK && reading == HSP_READING_LATER)
             hsp_notice_hold(flusher->notice, draft->file.name, later_ms);
-        if (status == HS_OK && reading == READ) {
+        if (status == HS_OK && reading == HSP_READING_DONE) {
             ++*count;
             continue;
         }
-        free_draft(draft);
+        hsp_draft_free(draft);
         if (status != HS_OK)
             return status;
     }
@@ -444,12 +292,12 @@ static enum hs_status collect(struct hsp_flusher *flusher, struct draft *drafts,
 
 /* Decide the drafts in their order, up to one that cannot be taken in now. */
 static enum hs_status decide_all(struct hsp_flusher *flusher, struct hsp_placing *placing,
-                                 struct draft *drafts, size_t count,
+                                 struct hsp_draft *drafts, size_t count,
                                  struct hs_error *err) {
     int64_t now_ms = hsp_now_ms(CLOCK_BOOTTIME);
     bool stopped = false;
     for (size_t i = 0; i < count; i++) {
-        struct draft *draft = &drafts[i];
+        struct hsp_draft *draft = &drafts[i];
         struct hs_error failure = {0};
         if (stopped) {
             hsp_notice_hold(flusher->notice, draft->file.name, now_ms + HSP_RETRY_MS);
@@ -479,7 +327,7 @@ enum hs_status hsp_plan_incoming(struct hsp_flusher *flusher,
     if (room == 0)
         return HS_OK;
     room = room < PLAN_FILES ? room : PLAN_FILES;
-    struct draft *drafts = calloc(room, sizeof *drafts);
+    struct hsp_draft *drafts = calloc(room, sizeof *drafts);
     struct hsp_placing *fresh = new_placing(flusher);
     enum hs_status status =
         drafts == NULL || fresh == NULL
@@ -488,7 +336,7 @@ enum hs_status hsp_plan_incoming(struct hsp_flusher *flusher,
     if (status == HS_OK)
         status = decide_all(flusher, fresh, drafts, count, err);
     for (size_t i = 0; i < count; i++)
-        free_draft(&drafts[i]);
+        hsp_draft_free(&drafts[i]);
     free(drafts);
     if (status != HS_OK || fresh->file_count == 0) {
         hsp_placing_free(fresh);
@@ -501,18 +349,18 @@ enum hs_status hsp_plan_incoming(struct hsp_flusher *flusher,
 static enum hs_status plan_staged_file(struct hsp_flusher *flusher,
                                        struct hsp_placing *placing, const char *name,
                                        struct hs_error *err) {
-    struct draft draft = {.file.staged = true};
+    struct hsp_draft draft = {.file.staged = true};
     snprintf(draft.file.name, sizeof draft.file.name, "%s", name);
     draft.file.first = strtoull(name, NULL, 16);
     size_t bytes = 0;
-    enum reading reading = READ;
+    enum hsp_reading reading = HSP_READING_DONE;
     enum hs_status status =
-        read_draft(&draft, flusher->dir.staged, &reading, &bytes, err);
-    if (status == HS_OK && reading == LATER)
+        hsp_draft_read(&draft, flusher->dir.staged, &reading, &bytes, err);
+    if (status == HS_OK && reading == HSP_READING_LATER)
         status = hsp_fail(err, HS_E_IO, "read queue/.staged/%s", name);
-    if (status == HS_OK && reading == READ)
+    if (status == HS_OK && reading == HSP_READING_DONE)
         status = decide(flusher, placing, &draft, err);
-    free_draft(&draft);
+    hsp_draft_free(&draft);
     return status;
 }
 
@@ -542,10 +390,10 @@ enum hs_status hsp_plan_staged(struct hsp_flusher *flusher, struct hsp_placing *
     return HS_OK;
 }
 
-static void recall(struct hsp_flusher *flusher, const struct draft_event *event,
+static void recall(struct hsp_flusher *flusher, const struct hsp_draft_event *event,
                    const struct hsp_entry *entry, int64_t at_ms) {
     struct hsp_recent_entry memory = {
-        .fold = fold_of(event),
+        .fold = hsp_draft_fold(event),
         .object = event->object,
         .sequence = entry->sequence,
         .at_ms = at_ms,
@@ -562,11 +410,11 @@ void hsp_plan_remember_each(void *context, const struct hsp_entry *entry) {
     struct hsp_flusher *flusher = ((struct hsp_plan_context *)context)->flusher;
     const struct hsp_endpoint *endpoint = ((struct hsp_plan_context *)context)->endpoint;
     struct hsp_waiting waiting = {0};
-    struct draft_event event = {0};
+    struct hsp_draft_event event = {0};
     if (hsp_waiting_read(&waiting, endpoint, entry, NULL) == HS_OK &&
         !hsp_recent_has_id(flusher->recent, waiting.event.id)) {
         event.record = waiting.event;
-        if (read_event(&event, waiting.put_utc_ms / 1000, NULL) == HS_OK)
+        if (hsp_draft_read_event(&event, waiting.put_utc_ms / 1000, NULL) == HS_OK)
             recall(flusher, &event, entry, waiting.put_utc_ms);
     }
     hsp_details_free(&event.details);

@@ -18,7 +18,7 @@ struct hsp_recent_entry {
     uint64_t fold; /* hash of the fold key, 0: none */
     uint64_t object;
     uint64_t sequence; /* of the event */
-    int64_t at_ms;      /* UTC, when it was taken in */
+    int64_t at_ms;     /* UTC, when it was taken in */
     enum hs_state state;
 };
 

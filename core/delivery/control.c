@@ -122,7 +122,7 @@ static void set_state(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint
     if (paused)
         endpoint->breaker.state = HSP_STATE_PAUSED;
     else
-        hsp_queue_wake(endpoint->queue);
+        hsp_queue_wake(endpoint->queue, true);
     flusher->changed = true;
     hsp_log(HSP_LOG_NOTICE, "endpoint %s %s by hand", endpoint->name,
             paused ? "paused" : "resumed");

@@ -167,7 +167,7 @@ enum hs_status hsp_endpoint_configure(struct hsp_endpoint *endpoint,
     if (endpoint->breaker.state == HSP_STATE_BACKOFF ||
         endpoint->breaker.state == HSP_STATE_MISCONFIGURED) {
         hsp_breaker_reset(&endpoint->breaker);
-        hsp_queue_wake(endpoint->queue);
+        hsp_queue_wake(endpoint->queue, false);
     }
     return HS_OK;
 }

@@ -121,9 +121,7 @@ static bool is_idle(const struct hsp_flusher *flusher, int64_t now_ms) {
         return false;
     if (flusher->stop_at_ms != 0)
         return true;
-    return hsp_notice_count(flusher->notice) == 0 &&
-           hsp_notice_due(flusher->notice) == INT64_MAX &&
-           hsp_send_due(flusher, now_ms) > now_ms;
+    return hsp_notice_is_empty(flusher->notice) && hsp_send_due(flusher, now_ms) > now_ms;
 }
 
 static bool is_over(struct hsp_flusher *flusher, int64_t now_ms) {

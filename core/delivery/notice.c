@@ -283,6 +283,11 @@ bool hsp_notice_next(struct hsp_notice *notice, char name[HSP_NOTICE_NAME_MAX],
     return true;
 }
 
+bool hsp_notice_is_empty(const struct hsp_notice *notice) {
+    return hsp_notice_count(notice) == 0 && notice->held_count == 0 &&
+           !notice->scan_wanted;
+}
+
 size_t hsp_notice_count(const struct hsp_notice *notice) {
     return notice->stranger_count + notice->scanned.count - notice->scanned.next +
            notice->arrived.count - notice->arrived.next;

@@ -30,6 +30,8 @@ int64_t hsp_notice_due(const struct hsp_notice *notice);
 /* The next name; false: none now. `stranger`: not a name that a put makes. */
 bool hsp_notice_next(struct hsp_notice *notice, char name[HSP_NOTICE_NAME_MAX],
                      bool *stranger);
+/* Nothing to hand out, nothing held back, no scan wanted. */
+bool hsp_notice_is_empty(const struct hsp_notice *notice);
 /* Names not yet handed out. */
 size_t hsp_notice_count(const struct hsp_notice *notice);
 /* Give a name back, to be handed out again at `until_boot_ms` or after

@@ -363,11 +363,11 @@ void hsp_queue_advance(struct hsp_queue *queue, hsp_line line) {
     set_going(queue, line, 0);
 }
 
-void hsp_queue_wake(struct hsp_queue *queue) {
+void hsp_queue_wake(struct hsp_queue *queue, bool all) {
     uint32_t count = queue->waiting.count;
     for (uint32_t i = 0; i < count; i++) {
         struct line *line = &queue->lines[queue->waiting.lines[i]];
-        if (line->attempts > 0)
+        if (line->attempts > 0 && !all)
             continue;
         line->due_ms = 0;
         heap_settle(queue, &queue->waiting, i); /* moves up, past lines already seen */

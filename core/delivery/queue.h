@@ -48,9 +48,9 @@ bool hsp_queue_is_suspect(const struct hsp_queue *queue, hsp_line line);
 /* A busy line's head has gone for good, durably: the next one is ready, an empty line
  * ends. */
 void hsp_queue_advance(struct hsp_queue *queue, hsp_line line);
-/* All waiting lines whose head has used no attempt are due at once: the endpoint is back.
- */
-void hsp_queue_wake(struct hsp_queue *queue);
+/* Waiting lines are due at once, the endpoint being back: those whose head has used no
+ * attempt, or `all`. */
+void hsp_queue_wake(struct hsp_queue *queue, bool all);
 
 /* The line with the oldest head of all that are not busy; HSP_NO_LINE: none. Looks at
  * every line. */

@@ -282,7 +282,7 @@ static void count_answer(struct hsp_endpoint *endpoint, bool delivered,
 static void state_changed(struct hsp_endpoint *endpoint) {
     bool ok = endpoint->breaker.state == HSP_STATE_OK;
     if (ok) {
-        hsp_queue_wake(endpoint->queue);
+        hsp_queue_wake(endpoint->queue, false);
         hsp_log(HSP_LOG_NOTICE, "endpoint %s is ok again", endpoint->name);
     } else {
         hsp_log(endpoint->breaker.state == HSP_STATE_BACKOFF ? HSP_LOG_WARNING

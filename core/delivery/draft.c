@@ -77,7 +77,7 @@ static enum hs_status read_events(struct hsp_draft *draft, struct hs_error *err)
         event->record = record;
         event->index = draft->count++;
         enum hs_status status =
-            hsp_draft_read_event(event, draft->put_utc_ms / 1000, err);
+            hsp_draft_read_event(event, draft->file.put_utc_ms / 1000, err);
         if (status != HS_OK)
             return status;
     }
@@ -113,7 +113,7 @@ enum hs_status hsp_draft_read(struct hsp_draft *draft, int dirfd,
     }
     *bytes += length;
     draft->file.owner = info.st_uid;
-    draft->put_utc_ms = info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
+    draft->file.put_utc_ms = info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
     struct hs_error reason = {0};
     enum hs_status status =
         hsp_record_open(&draft->reader, draft->file.bytes, length, &reason);

@@ -24,7 +24,6 @@ struct hsp_draft {
     struct hsp_record_reader reader;
     struct hsp_draft_event *events;
     size_t count;
-    int64_t put_utc_ms;
     char reason[sizeof((struct hs_error *)0)->text]; /* QUARANTINE */
 };
 

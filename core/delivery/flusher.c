@@ -7,7 +7,9 @@
 #include "flusher.h"
 
 #include <curl/curl.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#define TMP_AGE_S 3600    /* older files in tmp/ belong to nobody */
 #define PATIENCE_MS 10000 /* for what is in flight, after SIGTERM */
 #define POLL_FDS (HSP_CONTROL_CLIENTS + 5)
 
@@ -61,6 +64,25 @@ static bool has_endpoint(const struct hsp_flusher *flusher) {
     return flusher->settings->endpoint_count > 0;
 }
 
+/* What a killed adapter left behind was never acknowledged. Looked for when there is
+ * something to do anyway, at most once an hour. */
+static void clean_tmp(struct hsp_flusher *flusher, int64_t now_ms) {
+    flusher->clean_tmp_ms = now_ms + TMP_AGE_S * 1000;
+    int fd = openat(flusher->dir.tmp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    time_t now = time(NULL);
+    struct stat info;
+    for (struct dirent *item; folder != NULL && (item = readdir(folder)) != NULL;)
+        if (item->d_name[0] != '.' &&
+            fstatat(fd, item->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(info.st_mode) && now - info.st_mtime > TMP_AGE_S)
+            (void)unlinkat(fd, item->d_name, 0);
+    if (folder != NULL)
+        closedir(folder);
+    else if (fd >= 0)
+        close(fd);
+}
+
 static void take_in(struct hsp_flusher *flusher, int64_t now_ms) {
     struct hs_error err = {0};
     if (flusher->placing != NULL) {
@@ -70,6 +92,8 @@ static void take_in(struct hsp_flusher *flusher, int64_t now_ms) {
         }
         return;
     }
+    if (flusher->clean_tmp_ms <= now_ms)
+        clean_tmp(flusher, now_ms);
     if (hsp_notice_update(flusher->notice, now_ms, &err) != HS_OK)
         hsp_log(HSP_LOG_ERROR, "%s", err.text);
     /* Without an endpoint everything would be filtered away: a mistake that costs nothing
@@ -121,7 +145,8 @@ static bool is_idle(const struct hsp_flusher *flusher, int64_t now_ms) {
         return false;
     if (flusher->stop_at_ms != 0)
         return true;
-    return hsp_notice_is_empty(flusher->notice) && hsp_send_due(flusher, now_ms) > now_ms;
+    return (!has_endpoint(flusher) || hsp_notice_is_empty(flusher->notice)) &&
+           hsp_send_due(flusher, now_ms) > now_ms;
 }
 
 static bool is_over(struct hsp_flusher *flusher, int64_t now_ms) {

@@ -30,6 +30,7 @@ struct hsp_flusher {
     struct hsp_endpoint *endpoints; /* configured ones first, in the file's order */
 
     struct hsp_placing *placing; /* with the placer, or waiting for `placing_again_ms` */
+    int64_t clean_tmp_ms;        /* when tmp/ is looked through again */
     int64_t placing_again_ms;    /* 0: with the placer */
     struct hsp_batch *open;      /* being filled */
     struct hsp_batch *closed;    /* with the settler, or waiting for `closed_again_ms` */

@@ -112,6 +112,12 @@ static enum hs_status write_copy(struct hsp_placing *placing, size_t first, size
                                 : hsp_replace_file(placing->dir->staged, name, 0600,
                                                    text.data, text.length, true, err);
     hsp_buffer_free(&text);
+    /* Its age is the event's, for max_age and the status. */
+    int64_t put_ms = placing->files[placing->placements[first].file].put_utc_ms;
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+                                {put_ms / 1000, put_ms % 1000 * 1000000}};
+    if (status == HS_OK)
+        (void)!utimensat(placing->dir->staged, name, times, 0);
     return status;
 }
 

@@ -31,6 +31,7 @@ struct hsp_file {
     enum hsp_fate_of_file fate;
     uint64_t first; /* sequence number of its first event */
     uid_t owner;
+    int64_t put_utc_ms;
     char *bytes; /* owned */
 };
 

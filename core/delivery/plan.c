@@ -162,7 +162,7 @@ static bool must_wait(struct hsp_flusher *flusher, const struct hsp_draft *draft
         draft->events[0].facts.kind != HS_KIND_RECOVERY ||
         seen_before(flusher, &draft->events[0]) != NULL)
         return false;
-    int64_t age_ms = hsp_now_ms(CLOCK_REALTIME) - draft->put_utc_ms;
+    int64_t age_ms = hsp_now_ms(CLOCK_REALTIME) - draft->file.put_utc_ms;
     return age_ms >= 0 && age_ms < HOLD_MS &&
            hsp_recent_state(flusher->recent, draft->events[0].object) != HS_STATE_DOWN;
 }
@@ -305,7 +305,7 @@ static enum hs_status decide_all(struct hsp_flusher *flusher, struct hsp_placing
         }
         if (must_wait(flusher, draft)) {
             int64_t left_ms =
-                draft->put_utc_ms + HOLD_MS - hsp_now_ms(CLOCK_REALTIME) + 1;
+                draft->file.put_utc_ms + HOLD_MS - hsp_now_ms(CLOCK_REALTIME) + 1;
             hsp_notice_hold(flusher->notice, draft->file.name, now_ms + left_ms);
             continue;
         }

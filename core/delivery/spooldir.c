@@ -115,8 +115,8 @@ static enum hs_status open_root(struct hsp_spooldir *dir, struct hs_error *err) 
                               dir->path);
     if (info.st_uid != geteuid())
         return hsp_fail(err, HS_E_SPOOL,
-                        "%s belongs to uid %u, hookspoold runs as uid %u; run `hookspool "
-                        "init`",
+                        "%s belongs to uid %u, hookspoold runs as uid %u: run it as that "
+                        "user, or `hookspool init --user`",
                         dir->path, info.st_uid, geteuid());
     return HS_OK;
 }

@@ -11,11 +11,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define TMP_AGE_S 3600      /* older files in tmp/ belong to nobody */
 #define REMEMBER_BACK 16384 /* so many numbers are looked at after a crash */
 
 /* Endpoints
@@ -128,9 +125,11 @@ void hsp_start_reload(struct hsp_flusher *flusher) {
         return;
     }
     if (strcmp(fresh->spool_dir, flusher->settings->spool_dir) != 0 ||
-        strcmp(fresh->journal, flusher->settings->journal) != 0)
-        hsp_log(HSP_LOG_WARNING,
-                "spool_dir and journal are not changed by a reload: restart");
+        strcmp(fresh->journal, flusher->settings->journal) != 0 ||
+        fresh->journal_max_bytes != flusher->settings->journal_max_bytes)
+        hsp_log(
+            HSP_LOG_WARNING,
+            "spool_dir, journal and journal_max are not changed by a reload: restart");
     if (configure_all(flusher, fresh, &err) != HS_OK)
         hsp_log(HSP_LOG_ERROR, "%s: it gets nothing until the next reload", err.text);
     hsp_settings_free(flusher->settings);
@@ -182,23 +181,6 @@ static enum hs_status load_queues(struct hsp_flusher *flusher, struct hs_error *
                : HS_OK;
 }
 
-/* What a killed adapter left behind was never acknowledged. */
-static void clean_tmp(struct hsp_flusher *flusher) {
-    int fd = openat(flusher->dir.tmp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-    time_t now = time(NULL);
-    struct stat info;
-    for (struct dirent *item; folder != NULL && (item = readdir(folder)) != NULL;)
-        if (item->d_name[0] != '.' &&
-            fstatat(fd, item->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISREG(info.st_mode) && now - info.st_mtime > TMP_AGE_S)
-            (void)unlinkat(fd, item->d_name, 0);
-    if (folder != NULL)
-        closedir(folder);
-    else if (fd >= 0)
-        close(fd);
-}
-
 enum hs_status hsp_start_open(struct hsp_flusher *flusher, struct hs_error *err) {
     const struct hsp_settings *settings = flusher->settings;
     enum hs_status status = hsp_spooldir_open(&flusher->dir, settings->spool_dir, err);
@@ -228,8 +210,6 @@ enum hs_status hsp_start_open(struct hsp_flusher *flusher, struct hs_error *err)
         status = hsp_worker_open(&flusher->placer, err);
     if (status == HS_OK)
         status = hsp_worker_open(&flusher->settler, err);
-    if (status == HS_OK)
-        clean_tmp(flusher);
     return status;
 }
 

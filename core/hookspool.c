@@ -90,6 +90,22 @@ static bool choose_owner(const struct arguments *arguments, uid_t *uid, gid_t *g
     return true;
 }
 
+/* The journal's folder, where it is missing: the daemon's own, readable by the group. */
+static enum hs_status init_journal(const char *journal, uid_t uid, gid_t gid,
+                                   struct hs_error *err) {
+    char *folder = strndup(journal, (size_t)(strrchr(journal, '/') - journal));
+    if (folder == NULL)
+        return hsp_fail(err, HS_E_NOMEM, "make the journal's folder: out of memory");
+    enum hs_status status = HS_OK;
+    if (*folder != '\0' && access(folder, F_OK) != 0) {
+        status = hsp_make_path(folder, err);
+        if (status == HS_OK && (chown(folder, uid, gid) != 0 || chmod(folder, 0750) != 0))
+            status = hsp_fail_errno(err, HS_E_SPOOL, "set owner and mode of %s", folder);
+    }
+    free(folder);
+    return status;
+}
+
 static int do_init(const struct arguments *arguments) {
     struct hs_error err = {0};
     uid_t uid = (uid_t)-1;
@@ -100,6 +116,14 @@ static int do_init(const struct arguments *arguments) {
     if (spool == NULL)
         return complain(&err);
     enum hs_status status = hsp_spooldir_init(spool, uid, gid, &err);
+    /* A configuration that is not right yet stops no init: the journal then is where it
+     * is by default. */
+    struct hsp_settings *settings = NULL;
+    bool is_right = hsp_settings_load(&settings, arguments->config, NULL) == HS_OK;
+    if (status == HS_OK)
+        status = init_journal(is_right ? settings->journal : HSP_DEFAULT_JOURNAL, uid,
+                              gid, &err);
+    hsp_settings_free(settings);
     if (status == HS_OK)
         printf("%s is ready\n", spool);
     free(spool);
@@ -272,7 +296,7 @@ static const struct verb {
     const char *synopsis, *help;
 } verbs[] = {
     {"init", 0, do_init, "init [--user USER] [--group GROUP]",
-     "make the spool's folders, with their owner and modes"},
+     "make the folders of spool and journal, with their owner and modes"},
     {"check-config", 0, do_check_config, "check-config",
      "read the configuration as hookspoold would"},
     {"status", 0, do_status, "status [--json]", "what waits, where, and why"},

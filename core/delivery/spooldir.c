@@ -44,8 +44,7 @@ static int *fd_of(struct hsp_spooldir *dir, const struct folder *folder) {
     return (int *)((char *)dir + folder->member);
 }
 
-/* Make spool_dir and what leads to it. */
-static enum hs_status make_parents(const char *path, struct hs_error *err) {
+enum hs_status hsp_make_path(const char *path, struct hs_error *err) {
     char *copy = strdup(path);
     if (copy == NULL)
         return hsp_fail(err, HS_E_NOMEM, "make %s: out of memory", path);
@@ -66,7 +65,7 @@ static enum hs_status make_parents(const char *path, struct hs_error *err) {
 
 enum hs_status hsp_spooldir_init(const char *path, uid_t uid, gid_t gid,
                                  struct hs_error *err) {
-    enum hs_status status = make_parents(path, err);
+    enum hs_status status = hsp_make_path(path, err);
     if (status != HS_OK)
         return status;
     int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -54,6 +54,9 @@ static void placed(struct hsp_job *job) {
             HS_OK)
             hsp_flusher_fail(flusher, &err);
     }
+    for (size_t i = 0; i < placing->copy_count; i++)
+        hsp_copies_add(&flusher->copies, &placing->copies[i]);
+    placing->copy_count = 0;
     if (placing->saw_down)
         hsp_notice_release(flusher->notice);
     hsp_placing_free(placing);
@@ -203,6 +206,13 @@ static void wait_for_work(struct hsp_flusher *flusher, int signal_fd) {
     hsp_http_wait(flusher->http, fds, count, timeout_ms);
 }
 
+static size_t waiting(const struct hsp_flusher *flusher) {
+    size_t count = hsp_notice_count(flusher->notice);
+    for (const struct hsp_endpoint *e = flusher->endpoints; e != NULL; e = e->next)
+        count += e->settings != NULL ? hsp_queue_count(e->queue) : 0;
+    return count;
+}
+
 static void loop(struct hsp_flusher *flusher, int signal_fd) {
     int64_t now_ms = hsp_now_ms(CLOCK_BOOTTIME);
     while (!is_over(flusher, now_ms)) {
@@ -221,6 +231,8 @@ static void loop(struct hsp_flusher *flusher, int signal_fd) {
         hsp_http_perform(flusher->http);
         hsp_settle_submit(flusher, now_ms);
         hsp_control_serve(flusher->control, flusher);
+        if (waiting(flusher) == 0)
+            hsp_copies_clear(&flusher->copies); /* nothing will be read from them */
         hsp_report_write(flusher, now_ms, false);
     }
 }
@@ -235,13 +247,6 @@ static int open_signals(void) {
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return -1;
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-static size_t waiting(const struct hsp_flusher *flusher) {
-    size_t count = hsp_notice_count(flusher->notice);
-    for (const struct hsp_endpoint *e = flusher->endpoints; e != NULL; e = e->next)
-        count += e->settings != NULL ? hsp_queue_count(e->queue) : 0;
-    return count;
 }
 
 static int exit_status(enum hs_status status) {
@@ -290,6 +295,7 @@ int hsp_flusher_run(const struct hsp_flusher_options *options) {
         .drain = options->drain,
         .started_utc_ms = hsp_now_ms(CLOCK_REALTIME),
     };
+    hsp_copies_init(&flusher.copies);
     int signal_fd = open_signals();
     if (signal_fd < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         hsp_log(HSP_LOG_ERROR, "start: %s", strerror(errno));

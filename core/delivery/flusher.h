@@ -27,6 +27,7 @@ struct hsp_flusher {
     struct hsp_notice *notice;
     struct hsp_http *http;
     struct hsp_control *control;
+    struct hsp_copies copies;       /* of what was placed last */
     struct hsp_endpoint *endpoints; /* configured ones first, in the file's order */
 
     struct hsp_placing *placing; /* with the placer, or waiting for `placing_again_ms` */

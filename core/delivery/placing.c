@@ -140,6 +140,31 @@ static enum hs_status link_into(const struct hsp_placing *placing,
     return status;
 }
 
+static void close_copies(struct hsp_placing *placing) {
+    while (placing->copy_count > 0)
+        close(placing->copies[--placing->copy_count].fd);
+}
+
+/* For the main loop, which will read from it at once. That it cannot be had is no
+ * failure. */
+static void hold_open(struct hsp_placing *placing, size_t first, size_t end,
+                      const char *name) {
+    const struct hsp_placement *placements = placing->placements;
+    struct hsp_copy *more =
+        realloc(placing->copies, (placing->copy_count + 1) * sizeof *more);
+    if (more == NULL)
+        return;
+    placing->copies = more;
+    more[placing->copy_count] = (struct hsp_copy){
+        .first = placements[first].entry.sequence,
+        .last = placements[end - 1].entry.sequence,
+        .fd = openat(placing->dir->staged, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC),
+        .uid = placing->files[placements[first].file].owner,
+    };
+    if (more[placing->copy_count].fd >= 0)
+        placing->copy_count++;
+}
+
 /* Placements from `first` on of the same file: a copy, and links to it. */
 static enum hs_status copy_file(struct hsp_placing *placing, size_t first, size_t *end,
                                 struct hs_error *err) {
@@ -150,6 +175,8 @@ static enum hs_status copy_file(struct hsp_placing *placing, size_t first, size_
            last - first < LINKS_MAX)
         last++;
     enum hs_status status = write_copy(placing, first, last, name, err);
+    if (status == HS_OK)
+        hold_open(placing, first, last, name);
     for (size_t i = first; status == HS_OK && i < last; i++)
         status = link_into(placing, &placing->placements[i], name, err);
     *end = last;
@@ -159,6 +186,7 @@ static enum hs_status copy_file(struct hsp_placing *placing, size_t first, size_
 /* 2. Every event into every queue that wants it. */
 static enum hs_status place(struct hsp_placing *placing, struct hs_error *err) {
     enum hs_status status = HS_OK;
+    close_copies(placing); /* of an earlier run */
     for (size_t i = 0; status == HS_OK && i < placing->placement_count;) {
         const struct hsp_placement *placement = &placing->placements[i];
         if (placing->files[placement->file].fate == HSP_FILE_COPY)
@@ -307,6 +335,8 @@ void hsp_placing_free(struct hsp_placing *placing) {
         free(placing->files[i].bytes);
     free(placing->files);
     free(placing->placements);
+    close_copies(placing);
+    free(placing->copies);
     hsp_buffer_free(&placing->memories);
     hsp_buffer_free(&placing->lines);
     free(placing);

@@ -12,6 +12,7 @@
 #define HSP_PLACING_H
 
 #include "../record.h"
+#include "copies.h"
 #include "endpoint.h"
 #include "journal.h"
 #include "notice.h"
@@ -53,6 +54,9 @@ struct hsp_placing {
     size_t file_count, file_capacity;
     struct hsp_placement *placements;
     size_t placement_count, placement_capacity;
+    struct hsp_copy
+        *copies; /* written, open; what is left here is closed with the placing */
+    size_t copy_count;
     struct hsp_buffer memories; /* lines of state/recent, */
     uint32_t first_memory;      /* from this place on */
     struct hsp_buffer lines;

@@ -76,7 +76,9 @@ static bool send_one(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint,
     hsp_queue_head(endpoint->queue, line, &request.entry);
     hsp_queue_start(endpoint->queue, line);
     struct hsp_waiting waiting = {0};
-    enum hs_status status = hsp_waiting_read(&waiting, endpoint, &request.entry, &err);
+    enum hs_status status =
+        hsp_waiting_read_copy(&waiting, endpoint, &request.entry,
+                              hsp_copies_find(&flusher->copies, &request.entry), &err);
     if (status == HS_OK)
         status = hsp_rate_take(endpoint->rate, now_ms, hsp_now_ms(CLOCK_REALTIME),
                                &request.slot, &err);

@@ -220,6 +220,7 @@ void hsp_start_close(struct hsp_flusher *flusher) {
     hsp_http_close(flusher->http);
     hsp_notice_close(flusher->notice);
     hsp_placing_free(flusher->placing);
+    hsp_copies_clear(&flusher->copies);
     hsp_batch_free(flusher->open);
     hsp_batch_free(flusher->closed);
     while (flusher->endpoints != NULL) {

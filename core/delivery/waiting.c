@@ -47,51 +47,62 @@ static int64_t submitter(int fd) {
 
 static enum hs_status read_part(struct hsp_waiting *waiting, int fd,
                                 const struct hsp_entry *entry, struct hs_error *err) {
-    struct stat info;
     size_t wanted = (size_t)entry->size + LINE_MAX_BYTES;
-    if (fstat(fd, &info) != 0)
-        return hsp_fail_errno(err, HS_E_IO, "look at a waiting event");
     waiting->bytes = malloc(wanted + 1);
     if (waiting->bytes == NULL)
         return hsp_fail(err, HS_E_NOMEM, "read a waiting event: out of memory");
     ssize_t got = pread(fd, waiting->bytes, wanted, entry->offset);
     if (got < 0)
         return hsp_fail_errno(err, HS_E_IO, "read a waiting event");
-    waiting->uid = submitter(fd);
-    waiting->put_utc_ms = info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
     return hsp_record_event_at(&waiting->event, waiting->bytes, (size_t)got, err);
 }
 
-static enum hs_status read_either(struct hsp_waiting *waiting,
-                                  const struct hsp_endpoint *endpoint,
-                                  const struct hsp_entry *entry, const char *path,
-                                  struct hs_error *err) {
+static enum hs_status read_by_name(struct hsp_waiting *waiting,
+                                   const struct hsp_endpoint *endpoint,
+                                   const struct hsp_entry *entry, const char *path,
+                                   struct hs_error *err) {
+    struct stat info = {0};
+    enum hs_status status = HS_OK;
     if (entry->offset == 0) {
-        struct stat info;
         size_t length = 0;
         waiting->bytes =
             hsp_read_file(endpoint->queue_fd, path, FILE_MAX, &length, &info);
-        if (waiting->bytes == NULL)
-            return fail_read(endpoint, path, err);
-        waiting->put_utc_ms = info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
-        return open_whole(waiting, length, &info, err);
+        status = waiting->bytes == NULL ? fail_read(endpoint, path, err)
+                                        : open_whole(waiting, length, &info, err);
+    } else {
+        int fd = openat(endpoint->queue_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &info) != 0)
+            status = fail_read(endpoint, path, err);
+        else
+            status = read_part(waiting, fd, entry, err);
+        if (status == HS_OK)
+            waiting->uid = submitter(fd);
+        if (fd >= 0)
+            close(fd);
     }
-    int fd = openat(endpoint->queue_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return fail_read(endpoint, path, err);
-    enum hs_status status = read_part(waiting, fd, entry, err);
-    close(fd);
+    waiting->put_utc_ms = info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
     return status;
 }
 
 enum hs_status hsp_waiting_read(struct hsp_waiting *waiting,
                                 const struct hsp_endpoint *endpoint,
                                 const struct hsp_entry *entry, struct hs_error *err) {
+    return hsp_waiting_read_copy(waiting, endpoint, entry, NULL, err);
+}
+
+enum hs_status hsp_waiting_read_copy(struct hsp_waiting *waiting,
+                                     const struct hsp_endpoint *endpoint,
+                                     const struct hsp_entry *entry,
+                                     const struct hsp_copy *copy, struct hs_error *err) {
     char path[HSP_ENTRY_PATH_MAX];
     struct hs_error failure = {0};
     hsp_entry_path(entry, path);
     *waiting = (struct hsp_waiting){0};
-    enum hs_status status = read_either(waiting, endpoint, entry, path, &failure);
+    enum hs_status status = copy != NULL
+                                ? read_part(waiting, copy->fd, entry, &failure)
+                                : read_by_name(waiting, endpoint, entry, path, &failure);
+    if (copy != NULL)
+        waiting->uid = copy->uid;
     if (status == HS_OK)
         status = hsp_payload_check(waiting->event.body, waiting->event.body_length,
                                    &waiting->facts, &failure);

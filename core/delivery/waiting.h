@@ -7,6 +7,7 @@
 
 #include "../payload.h"
 #include "../record.h"
+#include "copies.h"
 #include "endpoint.h"
 
 struct hsp_waiting {
@@ -14,7 +15,7 @@ struct hsp_waiting {
     struct hsp_record_event event; /* points into them */
     struct hsp_payload_facts facts;
     int64_t uid;        /* who submitted it */
-    int64_t put_utc_ms; /* when */
+    int64_t put_utc_ms; /* when; not known of one read from an open copy: 0 */
 };
 
 /* Read and check it, body and all: an adapter may still have its file open, so what is
@@ -24,6 +25,12 @@ enum hs_status hsp_waiting_read(struct hsp_waiting *waiting,
                                 const struct hsp_endpoint *endpoint,
                                 const struct hsp_entry *entry,
                                 struct hs_error *err) HS_MUST_CHECK;
+/* The same of an event that is in `copy` (hsp_copies_find; NULL: by name). */
+enum hs_status hsp_waiting_read_copy(struct hsp_waiting *waiting,
+                                     const struct hsp_endpoint *endpoint,
+                                     const struct hsp_entry *entry,
+                                     const struct hsp_copy *copy,
+                                     struct hs_error *err) HS_MUST_CHECK;
 void hsp_waiting_free(struct hsp_waiting *waiting); /* a zeroed one is fine */
 
 #endif

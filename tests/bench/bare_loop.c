@@ -3,6 +3,8 @@
  * connections, nothing signed, nothing kept. Prints requests a second.
  *
  *     bare_loop URL COUNT BODIES        BODIES: a file with one body a line */
+#include "config.h"
+
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,8 @@
  * and nothing else. Its time is what "enqueue" is measured against.
  *
  *     minimal_put SPOOL NAME BYTES */
+#include "config.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

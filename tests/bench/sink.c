@@ -3,6 +3,8 @@
  * everything. Prints its port. "GET /" answers "COUNT FIRST LAST": POSTs so far and the
  * CLOCK_MONOTONIC nanoseconds of the first and the last. With -l, each POST is a line
  * "ID NANOSECONDS" on standard output, written out when standard input ends. */
+#include "config.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>

@@ -90,7 +90,8 @@ static bool choose_owner(const struct arguments *arguments, uid_t *uid, gid_t *g
     return true;
 }
 
-/* The journal's folder, where it is missing: the daemon's own, readable by the group. */
+/* The journal's folder, where it is missing: the daemon's alone, for members of the group
+ * may not read the journal. */
 static enum hs_status init_journal(const char *journal, uid_t uid, gid_t gid,
                                    struct hs_error *err) {
     char *folder = strndup(journal, (size_t)(strrchr(journal, '/') - journal));
@@ -99,7 +100,7 @@ static enum hs_status init_journal(const char *journal, uid_t uid, gid_t gid,
     enum hs_status status = HS_OK;
     if (*folder != '\0' && access(folder, F_OK) != 0) {
         status = hsp_make_path(folder, err);
-        if (status == HS_OK && (chown(folder, uid, gid) != 0 || chmod(folder, 0750) != 0))
+        if (status == HS_OK && (chown(folder, uid, gid) != 0 || chmod(folder, 0700) != 0))
             status = hsp_fail_errno(err, HS_E_SPOOL, "set owner and mode of %s", folder);
     }
     free(folder);

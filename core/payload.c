@@ -276,7 +276,6 @@ static bool take_id(struct hsp_cursor *cursor, char *id, size_t capacity) {
 static bool take_value(struct hsp_cursor *cursor, const struct field *field,
                        struct hsp_payload_facts *facts) {
     size_t size;
-    enum hs_state previous;
     if (field->nullable && hsp_take(cursor, "null"))
         return true;
     switch (field->form) {
@@ -285,8 +284,8 @@ static bool take_value(struct hsp_cursor *cursor, const struct field *field,
     case FORM_NAME:
         return hsp_json_take_string(cursor, &size, NULL, 0) && size > 0;
     case FORM_STATE:
-        return take_state(cursor,
-                          field->offset == FROM(previous) ? &previous : &facts->state);
+        return take_state(cursor, field->offset == FROM(previous) ? &facts->previous
+                                                                  : &facts->state);
     case FORM_TIME:
         return take_time(cursor);
     case FORM_NUMBER:

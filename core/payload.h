@@ -40,7 +40,8 @@ enum hs_status hsp_payload_write(const struct hsp_payload *payload, size_t max_b
 struct hsp_payload_facts {
     enum hs_kind kind;
     enum hs_state state;
-    char monitor_id[64]; /* cut where longer */
+    enum hs_state previous; /* HS_STATE_NONE: null */
+    char monitor_id[64];    /* cut where longer */
 };
 
 /* Are these bytes a canonical body of the right shape (keys, order, types, ranges, a

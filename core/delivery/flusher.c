@@ -57,8 +57,6 @@ static void placed(struct hsp_job *job) {
     for (size_t i = 0; i < placing->copy_count; i++)
         hsp_copies_add(&flusher->copies, &placing->copies[i]);
     placing->copy_count = 0;
-    if (placing->saw_down)
-        hsp_notice_release(flusher->notice);
     hsp_placing_free(placing);
     flusher->placing = NULL;
 }
@@ -103,7 +101,7 @@ static void take_in(struct hsp_flusher *flusher, int64_t now_ms) {
      * this way. */
     if (flusher->stop_at_ms != 0 || !has_endpoint(flusher))
         return;
-    if (hsp_plan_incoming(flusher, &flusher->placing, &err) != HS_OK) {
+    if (hsp_intake_plan(flusher, &flusher->placing, &err) != HS_OK) {
         hsp_flusher_fail(flusher, &err);
         return;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* hookspoold's working parts in one place, for the modules that are its main loop: plan.c
- * (what comes in), send.c (what goes out), settle.c (what became of it), report.c and
- * control.c (what a person sees and says). The loop itself is flusher.c. One thread, but
- * for the jobs handed to `placer` and `settler`. */
+/* hookspoold's working parts in one place, for the modules that are its main loop:
+ * intake.c and plan.c (what comes in), send.c (what goes out), settle.c (what became of
+ * it), report.c and control.c (what a person sees and says), start.c. The loop itself is
+ * flusher.c. One thread, but for the jobs handed to `placer` and `settler`. */
 #ifndef HSP_FLUSHER_H
 #define HSP_FLUSHER_H
 
@@ -84,25 +84,25 @@ void hsp_start_close(struct hsp_flusher *flusher);
 /* Read the configuration again; a wrong one changes nothing. */
 void hsp_start_reload(struct hsp_flusher *flusher);
 
-/* plan.c
+/* intake.c
  * --------------------------------------------------------------------------------- */
 
 /* Read files of incoming/ and plan their placing; NULL in `placing`: there was nothing to
  * do. HS_E_NOMEM: the flusher has to end, for what was noted in memory is then ahead of
  * the disk. */
-enum hs_status hsp_plan_incoming(struct hsp_flusher *flusher,
-                                 struct hsp_placing **placing,
-                                 struct hs_error *err) HS_MUST_CHECK;
-/* Plan again what a crash left in queue/.staged. */
-enum hs_status hsp_plan_staged(struct hsp_flusher *flusher, struct hsp_placing **placing,
+enum hs_status hsp_intake_plan(struct hsp_flusher *flusher, struct hsp_placing **placing,
                                struct hs_error *err) HS_MUST_CHECK;
+/* Plan again what a crash left in queue/.staged. */
+enum hs_status hsp_intake_plan_staged(struct hsp_flusher *flusher,
+                                      struct hsp_placing **placing,
+                                      struct hs_error *err) HS_MUST_CHECK;
 /* Remember the event of a waiting file that was placed but not yet remembered when the
  * process died; for hsp_queue_each_from. */
-struct hsp_plan_context {
+struct hsp_intake_context {
     struct hsp_flusher *flusher;
     const struct hsp_endpoint *endpoint;
 };
-void hsp_plan_remember_each(void *context, const struct hsp_entry *entry);
+void hsp_intake_remember(void *context, const struct hsp_entry *entry);
 
 /* send.c
  * --------------------------------------------------------------------------------- */

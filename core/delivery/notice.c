@@ -33,6 +33,7 @@ struct names {
 
 struct held {
     struct name name;
+    uint64_t object;
     int64_t until_ms;
 };
 
@@ -293,7 +294,8 @@ size_t hsp_notice_count(const struct hsp_notice *notice) {
            notice->arrived.count - notice->arrived.next;
 }
 
-void hsp_notice_hold(struct hsp_notice *notice, const char *name, int64_t until_boot_ms) {
+void hsp_notice_hold(struct hsp_notice *notice, const char *name, uint64_t object,
+                     int64_t until_boot_ms) {
     struct held *held =
         grown(notice->held, notice->held_count, &notice->held_capacity, sizeof *held);
     if (held == NULL) {
@@ -303,9 +305,20 @@ void hsp_notice_hold(struct hsp_notice *notice, const char *name, int64_t until_
     notice->held = held;
     struct held *one = &held[notice->held_count++];
     pack(name, &one->name);
+    one->object = object;
     one->until_ms = until_boot_ms;
 }
 
-void hsp_notice_release(struct hsp_notice *notice) { come_back(notice, INT64_MAX); }
+bool hsp_notice_pull(struct hsp_notice *notice, uint64_t object,
+                     char name[HSP_NOTICE_NAME_MAX]) {
+    for (size_t i = 0; i < notice->held_count; i++) {
+        if (notice->held[i].object != object)
+            continue;
+        unpack(&notice->held[i].name, name);
+        notice->held[i] = notice->held[--notice->held_count];
+        return true;
+    }
+    return false;
+}
 
 void hsp_notice_rescan(struct hsp_notice *notice) { notice->scan_wanted = true; }

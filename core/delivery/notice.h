@@ -34,10 +34,13 @@ bool hsp_notice_next(struct hsp_notice *notice, char name[HSP_NOTICE_NAME_MAX],
 bool hsp_notice_is_empty(const struct hsp_notice *notice);
 /* Names not yet handed out. */
 size_t hsp_notice_count(const struct hsp_notice *notice);
-/* Give a name back, to be handed out again at `until_boot_ms` or after
- * hsp_notice_release. HS_E_NOMEM: a full scan will find it again. */
-void hsp_notice_hold(struct hsp_notice *notice, const char *name, int64_t until_boot_ms);
-void hsp_notice_release(struct hsp_notice *notice);
+/* Give a name that a put makes back: it is handed out again at `until_boot_ms`, or by
+ * hsp_notice_pull for its object. Out of memory: a full scan will find it again. */
+void hsp_notice_hold(struct hsp_notice *notice, const char *name, uint64_t object,
+                     int64_t until_boot_ms);
+/* Take a name out that is held back for `object`; false: there is none. */
+bool hsp_notice_pull(struct hsp_notice *notice, uint64_t object,
+                     char name[HSP_NOTICE_NAME_MAX]);
 /* Scan again at the next update. */
 void hsp_notice_rescan(struct hsp_notice *notice);
 

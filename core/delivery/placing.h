@@ -61,7 +61,6 @@ struct hsp_placing {
     uint32_t first_memory;      /* from this place on */
     struct hsp_buffer lines;
     bool journaled;
-    bool saw_down; /* an object went DOWN: held recoveries may have waited for it */
 };
 
 /* The job's work; public for the start, which does it without the thread. May be

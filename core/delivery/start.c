@@ -147,7 +147,7 @@ void hsp_start_reload(struct hsp_flusher *flusher) {
  * goes on yet. */
 static enum hs_status finish_staged(struct hsp_flusher *flusher, struct hs_error *err) {
     struct hsp_placing *placing = NULL;
-    enum hs_status status = hsp_plan_staged(flusher, &placing, err);
+    enum hs_status status = hsp_intake_plan_staged(flusher, &placing, err);
     if (status == HS_OK && placing != NULL)
         status = hsp_placing_work(&placing->job, err);
     hsp_placing_free(placing);
@@ -159,8 +159,8 @@ static void remember_unknown(struct hsp_flusher *flusher, uint64_t known, uint64
     uint64_t first = top > REMEMBER_BACK ? top - REMEMBER_BACK : 0;
     first = known + 1 > first ? known + 1 : first;
     for (struct hsp_endpoint *e = flusher->endpoints; e != NULL; e = e->next)
-        hsp_queue_each_from(e->queue, first, hsp_plan_remember_each,
-                            &(struct hsp_plan_context){flusher, e});
+        hsp_queue_each_from(e->queue, first, hsp_intake_remember,
+                            &(struct hsp_intake_context){flusher, e});
 }
 
 static enum hs_status load_queues(struct hsp_flusher *flusher, struct hs_error *err) {

@@ -39,7 +39,7 @@ def pytest_runtest_makereport(item, call):
         return
     for daemon in hooks.daemons:
         report.sections.append((daemon.log_path.name, daemon.log()[-4000:]))
-    lines = [str(line) for line in hooks.journal()[-40:]]
+    lines = [str(line) for line in hooks.journal()[-12:]]
     report.sections.append(("journal", "\n".join(lines)))
     report.sections.append(("status.json", str(hooks.status())))
 

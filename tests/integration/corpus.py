@@ -88,8 +88,9 @@ def events(count=2200, seed=7):
 
 
 def decoded(message):
-    """What every JavaScript receiver makes of these bytes."""
-    return message.decode("utf-8", "replace")
+    """What every JavaScript receiver makes of these bytes; a NUL, which no text of the
+    library can hold, is replaced like what is ill-formed."""
+    return message.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 def record(event):

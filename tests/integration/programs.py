@@ -46,5 +46,6 @@ def run(*args, env=None, timeout=30, **options):
     """Run one program; its result with text output. Never a shell, never our stdin."""
     options.setdefault("stdin", subprocess.DEVNULL)
     options.setdefault("text", True)
-    return subprocess.run([str(a) for a in args], env=environment(env), timeout=timeout,
+    command = [a if isinstance(a, bytes) else str(a) for a in args]
+    return subprocess.run(command, env=environment(env), timeout=timeout,
                           capture_output=True, check=False, **options)

@@ -17,7 +17,7 @@ WRONG = {
     "unknown key": (TOP + "colour = 1\n", 2, ["colour"]),
     "unknown endpoint key": (TOP + BLOCK.replace("{extra}", "  colour = 1\n"), 5,
                              ["colour"]),
-    "no string": (TOP + "region = {\n", 2, []),
+    "no string": (TOP + "region = {{\n", 2, []),
     "warning_is": (TOP + 'warning_is = "sideways"\n', 2, ["warning_is", "down", "up"]),
     "max_payload": (TOP + 'max_payload = "much"\n', 2, ["max_payload"]),
     "max_payload 2M": (TOP + 'max_payload = "2M"\n', 2, ["max_payload"]),
@@ -68,14 +68,20 @@ def test_refused_with_its_place(hooks, text, line, words):
             assert word in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("name", ["unknown key", "warning_is", "rate", "open block",
-                                  "max_payload", "name"])
+# What adapters read themselves, and so warn of.
+THEIRS = {"warning_is", "max_payload", "min_free", "open block", "no string"}
+
+
+@pytest.mark.parametrize("name", WRONG)
 def test_typo_stops_no_adapter(hooks, receiver, name):
-    """One warning line, exit 0, and the event is delivered once the file is mended."""
+    """Exit 0, at most one line of warning, and the event is delivered once the file is
+    mended."""
     hooks.endpoint(receiver=receiver).init()
     hooks.write(spelled(hooks, WRONG[name][0]))
     done = hooks.service(options=("-s", str(hooks.spool)))
-    assert len(done.stderr.splitlines()) == 1 and str(hooks.config) in done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 if name in THEIRS else len(lines) <= 1, lines
+    assert all(str(hooks.config) in line for line in lines)
     hooks.write().start()
     hooks.wait_settled()
     assert len(receiver.accepted()) == 1
@@ -83,14 +89,12 @@ def test_typo_stops_no_adapter(hooks, receiver, name):
 
 @pytest.mark.root("another user's unreadable file")
 def test_unreadable_file_stops_no_adapter(hooks, folder):
-    """With the spool given; without one there is the compiled-in place."""
-    hooks.init()
+    """With the spool given: one warning line that names the file."""
+    hooks.write()
     spool = folder / "own"
     spool.mkdir()
     os.chown(spool, 65534, 65534)
     hooks.config.chmod(0o600)
-    done = hooks.service(options=("-s", str(spool)), check=False)
-    assert done.returncode == 0, done
     as_nobody = programs.run(
         programs.NOTIFY, "-c", hooks.config, "-s", spool, "service",
         "NOTIFICATIONTYPE=PROBLEM", "HOSTNAME=h", "SERVICEDESC=s",

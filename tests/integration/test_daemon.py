@@ -114,10 +114,9 @@ def test_drain_leaves_what_fails(hooks, receiver):
 
 def test_status_content(hooks, make_receiver):
     good, bad = make_receiver(), make_receiver()
-    bad.answer(status=422, monitor="host-0")
-    bad.answer(status=401, monitor="host-1")
+    bad.answer(status=401)
     hooks.endpoint("good", receiver=good, rate_limit="1000/min")
-    hooks.endpoint("bad", receiver=bad, retries=0, backoff="1h", probe_max="1h")
+    hooks.endpoint("bad", receiver=bad, backoff="1h", backoff_max="1h", probe_max="1h")
     hooks.init().start()
     hooks.generate(3, monitors=3)
     status = wait_for("settled status", lambda: (
@@ -133,8 +132,9 @@ def test_status_content(hooks, make_receiver):
                 "ok", 0, 0, 0, 0, 1000, 3, None, None)
     assert TIME.fullmatch(one["last_success_at"])
     other = wait_for("the bad one's numbers", lambda: (
-        hooks.endpoint_status("bad")["pending"] <= 2 and hooks.endpoint_status("bad")))
-    assert other["pending"] >= 1 and TIME.fullmatch(other["oldest_at"])
+        hooks.endpoint_status("bad")["pending"] == 3 and hooks.endpoint_status("bad")))
+    assert (other["sent"], other["in_flight"], other["last_success_at"]) == (0, 0, None)
+    assert other["failed"] >= 1 and TIME.fullmatch(other["oldest_at"])
     assert TIME.fullmatch(other["next_attempt_at"]) and "401" in other["last_error"]
     assert set(one) == set(other)
     assert (hooks.spool / "status.json").stat().st_mode & 0o7777 == 0o640

@@ -111,6 +111,8 @@ def test_bad_reload_keeps_the_old_one(main, receiver):
     check_exactly(receiver.accepted(), ids)
     main.config.unlink()
     main.daemon.reload()
+    main.daemon.wait_log("No such file")
+    main.write()
     ids += main.generate(10, monitors=5, first=2)
     main.wait_settled()
     check_arrived(receiver.accepted(), ids)

@@ -36,7 +36,7 @@ def test_empty(hooks, text):
 def test_open_to_the_world(hooks, mode):
     hooks.endpoint(url="http://127.0.0.1:9/").init()
     hooks.write_secret(mode=mode)
-    refused(hooks, "world")
+    refused(hooks, "everybody")
 
 
 @pytest.mark.parametrize("what", ["folder", "fifo", "5 KB"])

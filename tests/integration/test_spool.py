@@ -3,6 +3,7 @@
 written."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -75,6 +76,9 @@ def test_folder_is_missing(ready, name):
 @pytest.mark.root("acts as another user")
 @pytest.mark.parametrize("name", ["incoming", "tmp"])
 def test_folder_is_missing_in_another_s_spool(ready, name):
+    for other in ("incoming", "tmp"):
+        os.chown(ready.spool / other, -1, NOBODY)
+        (ready.spool / other).chmod(0o3770)
     (ready.spool / name).rmdir()
     ready.spool.chmod(0o755)
     refused(ready, 73, ready.spool / name, "hookspool init", **AS_NOBODY)
@@ -91,7 +95,7 @@ def test_not_a_member(ready):
 @pytest.mark.parametrize("name", ["incoming", "tmp"])
 def test_folder_of_the_wrong_owner(ready, name):
     os.chown(ready.spool / name, NOBODY, NOBODY)
-    refused(ready, 73, ready.spool / name, "owner", "hookspool init")
+    refused(ready, 73, ready.spool / name, f"uid {NOBODY}", "hookspool init")
 
 
 @pytest.mark.root("acts as other users")
@@ -162,8 +166,7 @@ def test_daemon_needs_a_usable_spool(hooks):
 @pytest.mark.parametrize("name", ["incoming", "tmp", "queue", "dead", "corrupt", "state"])
 def test_daemon_finds_a_file_where_a_folder_should_be(ready, name):
     path = ready.spool / name
-    if path.exists():
-        path.rmdir()
+    shutil.rmtree(path, ignore_errors=True)
     path.touch()
     done = programs.run(programs.DAEMON, "-c", ready.config)
     assert done.returncode == 73 and str(path) in done.stderr, done

@@ -32,8 +32,10 @@ static enum hs_status rename_event(struct hsp_op *op, struct hs_error *err) {
     hsp_entry_path(&op->renamed, to);
     /* ENOENT: done by an earlier run of this batch, or the file was taken away by a
      * person, which the next attempt will find. */
-    if (renameat(fd, from, fd, to) == 0 || errno == ENOENT)
+    if (renameat(fd, from, fd, to) == 0 || errno == ENOENT) {
+        hsp_crash_point("retry-renamed");
         return HS_OK;
+    }
     return hsp_fail_errno(err, HS_E_IO, "rename queue/%s/%s", op->endpoint->name, from);
 }
 

@@ -83,8 +83,12 @@ static enum hs_status open_own(int parent, const struct hsp_spooldir *dir,
     if (status != HS_OK)
         return status;
     *fd = openat(parent, name, FOLDER_FLAGS);
-    return *fd >= 0 ? HS_OK
-                    : hsp_fail_errno(err, HS_E_SPOOL, "open %s/%s", dir->path, path);
+    if (*fd < 0)
+        return hsp_fail_errno(err, HS_E_SPOOL, "open %s/%s", dir->path, path);
+    /* What will be written into a new folder must not go with it in a crash. */
+    return fsync(parent) == 0
+               ? HS_OK
+               : hsp_fail_errno(err, HS_E_IO, "sync %s/%s", dir->path, kind);
 }
 
 enum hs_status hsp_endpoint_open(struct hsp_endpoint **endpoint,

@@ -81,7 +81,7 @@ def test_daemon(hooks, make_receiver, point, nth):
     hooks.start(ready=False, env={"HOOKSPOOL_CRASH": f"{point}:{nth}"})
     crashed = crash_or_settle(hooks, nth)
     more = hooks.generate(10, monitors=10, first=3)
-    if crashed:
+    if crashed or crash_or_settle(hooks, nth):
         hooks.start()
     hooks.wait_settled()
     for receiver in (one, two):

@@ -79,8 +79,8 @@ def test_nothing_is_pending_when_a_request_starts(hooks, receiver, already_there
 
     def steps():
         if not already_there:
-            for first in range(0, 6, 2):
-                hooks.generate(2, monitors=1, first=first)
+            for first in range(6):
+                hooks.generate(1, monitors=1, first=first)
                 hooks.wait_settled(timeout=60)
 
     if already_there:
@@ -126,12 +126,12 @@ FAULTS = [
     ("write", "write:error=ENOSPC:when=1", 75, 0),
     ("write", "write:error=EIO:when=1", 74, 0),
     ("write", "write:error=EDQUOT:when=1", 75, 0),
-    ("fsync", "fsync:error=EIO:when=1", 74, 0),
-    ("fsync", "fsync:error=ENOSPC:when=1", 75, 0),
+    ("sync", "fsync:error=EIO:when=1", 74, 0),
+    ("sync", "fsync:error=ENOSPC:when=1", 75, 0),
     ("rename", "/^rename:error=EIO:when=1", 74, 0),
     ("rename", "/^rename:error=ENOSPC:when=1", 75, 0),
     # After the rename the event may be sent: it says so by not being acknowledged.
-    ("fsync", "fsync:error=EIO:when=2", 74, 1),
+    ("sync", "fsync:error=EIO:when=2", 74, 1),
 ]
 
 
@@ -192,9 +192,8 @@ def test_io_errors_in_the_daemon(hooks, receiver, fault):
                       f"trace={kind}", "-e", f"inject={fault}:when=6+3"], env=TRACED)
     for first in range(2, 8, 2):
         ids += hooks.generate(20, monitors=10, first=first)
-    wait_for("some progress, or as much as can be had", lambda: (
-        not hooks.waiting() or len(receiver.snapshot()) > 30
-        or (hooks.folder / "strace.log").read_text().count("INJECTED") > 20))
+    wait_for("all through, or some failures", lambda: (
+        not hooks.waiting() or (hooks.folder / "strace.log").read_text().count("INJECTED") > 4))
     assert hooks.daemon.process.poll() is None, hooks.daemon.log()
     hooks.daemon.kill_child()
     hooks.start()
@@ -209,10 +208,13 @@ def test_io_errors_end_by_themselves(hooks, receiver):
     hooks.endpoint(receiver=receiver).init()
     hooks.start(wrap=["strace", "-f", "-o", hooks.folder / "strace.log", "-e",
                       "trace=fsync,fdatasync", "-e",
-                      "inject=fsync,fdatasync:error=EIO:when=4..20"], env=TRACED)
-    ids = hooks.generate(40, monitors=10)
-    hooks.wait_settled(timeout=90)
+                      "inject=fsync,fdatasync:error=EIO:when=12..22"], env=TRACED)
+    ids = []
+    for first in range(15):
+        # One at a time, or one sync would do for all.
+        ids += hooks.generate(4, monitors=4, first=first)
+        hooks.wait_settled(timeout=90)
     check_arrived(receiver.accepted(), ids)
     check_numbers(receiver.snapshot())
-    assert (hooks.folder / "strace.log").read_text().count("INJECTED") >= 10
+    assert (hooks.folder / "strace.log").read_text().count("INJECTED") >= 5
     hooks.daemon.stop_child()

@@ -59,7 +59,8 @@ def test_licence_line():
 def test_cppcheck():
     files = [p for p in sources(".c") if p.parts[-2] != "tests" or "bench" in p.parts]
     code, output = tool(
-        "cppcheck", "--quiet", "--error-exitcode=1", "--std=c11", "-j2",
+        "cppcheck", "--quiet", "--error-exitcode=1", "--std=c11",
+        f"--library={SOURCE}/tests/cppcheck.cfg",
         "--enable=warning,performance,portability", "--inline-suppr",
         "--suppress=missingIncludeSystem", f"-I{SOURCE}/core", "-DHSP_CRASH_POINTS=1",
         *files)

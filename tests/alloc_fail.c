@@ -4,6 +4,7 @@
 
 #include "alloc_fail.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -29,6 +30,7 @@ static bool fails_now(void) {
     if (countdown == 0 || --countdown > 0)
         return false;
     failed = true;
+    errno = ENOMEM; /* as the real ones do */
     return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include "../error.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -85,10 +86,12 @@ enum hs_status hsp_worker_open(struct hsp_worker **worker, struct hs_error *err)
     pthread_mutex_init(&fresh->mutex, NULL);
     pthread_cond_init(&fresh->wake, NULL);
     fresh->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fresh->event_fd >= 0 && start_thread(fresh) == 0) {
+    int error = fresh->event_fd < 0 ? errno : start_thread(fresh);
+    if (error == 0) {
         *worker = fresh;
         return HS_OK;
     }
+    errno = error;
     enum hs_status status = hsp_fail_errno(err, HS_E_IO, "start the disk thread");
     if (fresh->event_fd >= 0)
         close(fresh->event_fd);

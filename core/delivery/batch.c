@@ -57,12 +57,13 @@ static enum hs_status kill_event(const struct hsp_batch *batch, struct hsp_op *o
         return quarantine(batch, op, err);
     if (status != HS_OK)
         return hsp_fail(err, status, "%s", failure.text);
-    if (fsync(op->endpoint->dead_fd) != 0)
-        return hsp_fail_errno(err, HS_E_IO, "sync dead/%s", op->endpoint->name);
+    /* Counted before the sync: when this is run again there is nothing left to bury. */
     if (bytes > 0) {
         op->dead = 1;
         op->dead_bytes = bytes;
     }
+    if (fsync(op->endpoint->dead_fd) != 0)
+        return hsp_fail_errno(err, HS_E_IO, "sync dead/%s", op->endpoint->name);
     return HS_OK;
 }
 
@@ -78,8 +79,8 @@ static enum hs_status trim_dead(const struct hsp_batch *batch, struct hsp_op *op
     if (status == HS_OK)
         status = hsp_trim_remove(&trim, op->endpoint->dead_fd, err);
     if (status == HS_OK) {
-        op->dead = -trim.count;
-        op->dead_bytes = -trim.bytes;
+        op->dead -= trim.count; /* besides what an earlier run of this batch removed */
+        op->dead_bytes -= trim.bytes;
     }
     hsp_trim_free(&trim);
     return status;

@@ -28,6 +28,9 @@ static bool number(const char **text, int base, int digits, char end, uint64_t *
     if (length == 0 || length > 19 || (digits != 0 && length != (size_t)digits) ||
         (*text)[length] != end)
         return false;
+    /* A leading zero is never written: the file could not be found by this name again. */
+    if (base == 10 && length > 1 && **text == '0')
+        return false;
     uint64_t sum = 0;
     for (size_t i = 0; i < length; i++)
         sum = sum * (uint64_t)base + (uint64_t)(strchr(set, (*text)[i]) - set);

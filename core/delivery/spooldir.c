@@ -283,6 +283,9 @@ enum hs_status hsp_sequence_open(struct hsp_sequence *sequence, int state_fd,
     *sequence = (struct hsp_sequence){.state_fd = state_fd, .next = at_least};
     size_t length = 0;
     char *text = hsp_read_file(state_fd, "sequence", 64, &length, NULL);
+    /* One that may well be whole is not to be replaced. */
+    if (text == NULL && (errno == ENOMEM || errno == EMFILE || errno == ENFILE))
+        return hsp_fail_errno(err, HS_E_IO, "read state/sequence");
     /* A damaged file counts as none: every number that is still in use was found in
      * names. */
     uint64_t recorded = text != NULL ? strtoull(text, NULL, 16) : 0;

@@ -59,7 +59,7 @@ struct hsp_sequence {
     int state_fd;
     uint64_t next, reserved; /* numbers below `reserved` are recorded as used up */
 };
-/* `at_least`: above every number found in the spool. */
+/* `at_least`: above every number found in the spool. HS_E_IO, HS_E_FULL, HS_E_NOMEM. */
 enum hs_status hsp_sequence_open(struct hsp_sequence *sequence, int state_fd,
                                  uint64_t at_least, struct hs_error *err) HS_MUST_CHECK;
 /* Take `count` neighbouring numbers. Writes (durably) once in a million. HS_E_IO,

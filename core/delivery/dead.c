@@ -17,14 +17,18 @@
 #include <string.h>
 #include <unistd.h>
 
-static void add_text(json_object *object, const char *key, const char *text) {
+/* False: out of memory. */
+static bool add_text(json_object *object, const char *key, const char *text) {
     if (text == NULL)
-        return;
+        return true;
     struct hsp_buffer clean = {0};
     hsp_text_repair(&clean, text, strlen(text));
-    json_object_object_add(object, key,
-                           json_object_new_string(clean.length > 0 ? clean.data : ""));
+    bool ok = !clean.failed;
+    if (ok)
+        json_object_object_add(
+            object, key, json_object_new_string(clean.length > 0 ? clean.data : ""));
     hsp_buffer_free(&clean);
+    return ok;
 }
 
 char *hsp_death_note(const struct hsp_death *death) {
@@ -33,16 +37,15 @@ char *hsp_death_note(const struct hsp_death *death) {
         return NULL;
     char at[HSP_TIME_LENGTH + 1];
     hsp_format_time_ms(death->at_ms, at);
-    add_text(note, "reason", death->reason);
-    add_text(note, "at", at);
+    bool ok = add_text(note, "reason", death->reason) && add_text(note, "at", at);
     json_object_object_add(note, "attempts", json_object_new_int(death->attempts));
     json_object_object_add(
         note, "last_status",
         death->http_status != 0 ? json_object_new_int64(death->http_status) : NULL);
-    add_text(note, "error", death->error);
-    add_text(note, "answer", death->excerpt);
+    ok = ok && add_text(note, "error", death->error) &&
+         add_text(note, "answer", death->excerpt);
     size_t length = 0;
-    const char *text = hsp_json_text(note, &length);
+    const char *text = ok ? hsp_json_text(note, &length) : NULL;
     char *copy = text != NULL ? strdup(text) : NULL;
     json_object_put(note);
     return copy;

@@ -24,6 +24,7 @@ int64_t hsp_backoff_ms(int attempts, int64_t first_ms, int64_t max_ms, uint32_t 
 int64_t hsp_busy_ms(int64_t retry_after_s, int64_t fallback_ms) {
     if (retry_after_s > HSP_BUSY_MAX_MS / 1000)
         return HSP_BUSY_MAX_MS;
-    int64_t pause_ms = retry_after_s < 0 ? fallback_ms : retry_after_s * 1000;
+    /* 0, or a date that has passed, is no invitation to ask without a pause. */
+    int64_t pause_ms = retry_after_s <= 0 ? fallback_ms : retry_after_s * 1000;
     return pause_ms < 1 ? 1 : pause_ms;
 }

@@ -76,11 +76,10 @@ static enum hs_status trim_dead(const struct hsp_batch *batch, struct hsp_op *op
     if (status == HS_OK && trim.count > 0)
         status =
             hsp_journal_write(batch->journal, trim.lines.data, trim.lines.length, err);
-    if (status == HS_OK)
-        status = hsp_trim_remove(&trim, op->endpoint->dead_fd, err);
     if (status == HS_OK) {
-        op->dead -= trim.count; /* besides what an earlier run of this batch removed */
-        op->dead_bytes -= trim.bytes;
+        hsp_trim_remove(&trim, op->endpoint->dead_fd);
+        op->dead = trim.left;
+        op->dead_bytes = trim.left_bytes;
     }
     hsp_trim_free(&trim);
     return status;

@@ -27,7 +27,7 @@ struct hsp_op {
     bool suspect;             /* RENAME: for hsp_queue_stay */
     int64_t due_ms;
     char *note;               /* KILL: the JSON of the dead letter, owned */
-    int64_t dead, dead_bytes; /* KILL, TRIM, once done: dead letters that came or went */
+    int64_t dead, dead_bytes; /* once done: KILL: of this letter; TRIM: of all left */
     int64_t max_dead, max_dead_bytes; /* TRIM */
 };
 

@@ -24,6 +24,7 @@
 struct client {
     int fd; /* -1: free */
     bool trusted;
+    uint64_t heard_at;
     size_t length;
     char line[LINE_MAX_BYTES];
     struct hsp_buffer answer;
@@ -31,7 +32,8 @@ struct client {
 };
 
 struct hsp_control {
-    int root_fd, listen_fd;
+    int root_fd, listen_fd, spare_fd;
+    uint64_t clock; /* counts what was heard */
     struct client clients[HSP_CONTROL_CLIENTS];
 };
 
@@ -66,6 +68,7 @@ enum hs_status hsp_control_open(struct hsp_control **control, int root_fd,
         free(fresh);
         return status;
     }
+    fresh->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     *control = fresh;
     return HS_OK;
 }
@@ -83,6 +86,7 @@ void hsp_control_close(struct hsp_control *control) {
     for (size_t i = 0; i < HSP_CONTROL_CLIENTS; i++)
         if (control->clients[i].fd >= 0)
             drop(&control->clients[i]);
+    close(control->spare_fd);
     close(control->listen_fd);
     unlinkat(control->root_fd, HSP_CONTROL_NAME, 0);
     free(control);
@@ -189,24 +193,48 @@ static void answer_line(struct hsp_flusher *flusher, struct client *client,
  * -------------------------------------------------------------------------------------
  */
 
-static void accept_all(struct hsp_control *control) {
+/* Who has been silent for longest makes room. */
+static struct client *find_place(struct hsp_control *control) {
+    struct client *oldest = &control->clients[0];
     for (size_t i = 0; i < HSP_CONTROL_CLIENTS; i++) {
         struct client *client = &control->clients[i];
-        if (client->fd >= 0)
-            continue;
-        client->fd =
-            accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (client->fd < 0)
+            return client;
+        if (client->heard_at < oldest->heard_at)
+            oldest = client;
+    }
+    drop(oldest);
+    return oldest;
+}
+
+/* Without a descriptor to spare the one kept for this is lent to say no. */
+static void refuse(struct hsp_control *control) {
+    close(control->spare_fd);
+    int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0)
+        close(fd);
+    control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void accept_all(struct hsp_control *control) {
+    for (size_t i = 0; i < HSP_CONTROL_CLIENTS; i++) {
+        int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+            refuse(control);
+        if (fd < 0)
             return;
+        struct client *client = find_place(control);
         struct ucred peer = {0};
         socklen_t size = sizeof peer;
-        client->trusted =
-            getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-            (peer.uid == 0 || peer.uid == geteuid());
+        client->fd = fd;
+        client->heard_at = ++control->clock;
+        client->trusted = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+                          (peer.uid == 0 || peer.uid == geteuid());
     }
 }
 
-static void read_lines(struct hsp_flusher *flusher, struct client *client) {
+static void read_lines(struct hsp_control *control, struct hsp_flusher *flusher,
+                       struct client *client) {
     ssize_t got =
         read(client->fd, client->line + client->length, LINE_MAX_BYTES - client->length);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -216,6 +244,7 @@ static void read_lines(struct hsp_flusher *flusher, struct client *client) {
         return;
     }
     client->length += (size_t)got;
+    client->heard_at = ++control->clock;
     char *end;
     while ((end = memchr(client->line, '\n', client->length)) != NULL) {
         size_t used = (size_t)(end - client->line) + 1;
@@ -244,16 +273,13 @@ static void write_answer(struct client *client) {
 
 unsigned hsp_control_fds(const struct hsp_control *control, struct pollfd *fds) {
     unsigned count = 0;
-    bool full = true;
     for (size_t i = 0; i < HSP_CONTROL_CLIENTS; i++) {
         const struct client *client = &control->clients[i];
-        full = full && client->fd >= 0;
         if (client->fd >= 0)
             fds[count++] = (struct pollfd){
                 .fd = client->fd, .events = client->answer.length > 0 ? POLLOUT : POLLIN};
     }
-    if (!full)
-        fds[count++] = (struct pollfd){.fd = control->listen_fd, .events = POLLIN};
+    fds[count++] = (struct pollfd){.fd = control->listen_fd, .events = POLLIN};
     return count;
 }
 
@@ -262,7 +288,7 @@ void hsp_control_serve(struct hsp_control *control, struct hsp_flusher *flusher)
     for (size_t i = 0; i < HSP_CONTROL_CLIENTS; i++) {
         struct client *client = &control->clients[i];
         if (client->fd >= 0 && client->answer.length == 0)
-            read_lines(flusher, client);
+            read_lines(control, flusher, client);
         if (client->fd >= 0 && client->answer.length > 0)
             write_answer(client);
     }

@@ -112,6 +112,11 @@ enum hs_status hsp_draft_read(struct hsp_draft *draft, int dirfd,
         return HS_OK;
     }
     *bytes += length;
+    if (info.st_nlink != 1 &&
+        !draft->file.staged) { /* somebody may yet change it under another name */
+        *reading = hsp_draft_refuse(draft, "a file with more than one name");
+        return HS_OK;
+    }
     draft->file.owner = info.st_uid;
     draft->file.put_utc_ms = info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
     struct hs_error reason = {0};

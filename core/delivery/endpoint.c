@@ -44,9 +44,16 @@ enum hs_status hsp_endpoint_save(const struct hsp_endpoint *endpoint,
     return status;
 }
 
+/* Orphaned is no state to come back to: it follows from the configuration. */
+static void restore_state(struct hsp_endpoint *endpoint, const char *word) {
+    enum hsp_endpoint_state state;
+    if (hsp_endpoint_state_parse(word, &state) && state != HSP_STATE_ORPHANED)
+        endpoint->breaker.state = state;
+}
+
 static void restore_line(struct hsp_endpoint *endpoint, const char *line) {
     if (strncmp(line, "state=", 6) == 0)
-        (void)hsp_endpoint_state_parse(line + 6, &endpoint->breaker.state);
+        restore_state(endpoint, line + 6);
     else if (strncmp(line, "failures=", 9) == 0)
         endpoint->breaker.failures = atoi(line + 9);
     else if (strncmp(line, "last_success=", 13) == 0)
@@ -167,9 +174,8 @@ enum hs_status hsp_endpoint_configure(struct hsp_endpoint *endpoint,
     endpoint->rate = rate;
     endpoint->signer = signer;
     endpoint->settings = settings;
-    endpoint->generation++;
-    if (endpoint->breaker.state == HSP_STATE_BACKOFF ||
-        endpoint->breaker.state == HSP_STATE_MISCONFIGURED) {
+    /* A start keeps the state, a reload asks anew. */
+    if (endpoint->generation++ > 0 && hsp_breaker_is_probing(&endpoint->breaker)) {
         hsp_breaker_reset(&endpoint->breaker);
         hsp_queue_wake(endpoint->queue, false);
     }
@@ -202,9 +208,10 @@ static enum hs_status scan_shard(struct hsp_endpoint *endpoint, const char *shar
                                  struct found *found, struct hs_error *err) {
     int fd = openat(endpoint->queue_fd, shard, FOLDER_FLAGS);
     if (fd < 0)
-        return errno == ENOENT ? HS_OK
-                               : hsp_fail_errno(err, HS_E_IO, "open queue/%s/%s",
-                                                endpoint->name, shard);
+        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+                   ? HS_OK
+                   : hsp_fail_errno(err, HS_E_IO, "open queue/%s/%s", endpoint->name,
+                                    shard);
     DIR *folder = fdopendir(fd);
     if (folder == NULL) {
         close(fd);
@@ -254,7 +261,7 @@ static enum hs_status enqueue_found(struct hsp_endpoint *endpoint, struct found 
         const struct hsp_entry *entry = &found->entries[i];
         status = hsp_queue_add(endpoint->queue, entry,
                                due_on_boot_clock(entry->due_s, boot_ms, utc_ms), err);
-        if (entry->sequence > *top)
+        if (entry->sequence > *top && entry->sequence < HSP_SEQUENCE_LIMIT)
             *top = entry->sequence;
     }
     return status;
@@ -278,7 +285,7 @@ static enum hs_status count_dead(struct hsp_endpoint *endpoint, uint64_t *top,
             continue;
         endpoint->dead++;
         endpoint->dead_bytes += info.st_size;
-        if (entry.sequence > *top)
+        if (entry.sequence > *top && entry.sequence < HSP_SEQUENCE_LIMIT)
             *top = entry.sequence;
     }
     closedir(folder);

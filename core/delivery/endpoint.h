@@ -26,6 +26,7 @@ struct hsp_endpoint {
 
     int in_flight;
     bool probe_in_flight;
+    bool trimming; /* a trim of its dead letters is under way */
     hsp_line last_probed;
     size_t dying; /* events on their way to dead/ */
     int64_t dying_bytes;

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -95,11 +96,14 @@ static void take_in(struct hsp_flusher *flusher, int64_t now_ms) {
     }
     if (flusher->clean_tmp_ms <= now_ms)
         clean_tmp(flusher, now_ms);
-    if (hsp_notice_update(flusher->notice, now_ms, &err) != HS_OK)
+    enum hs_status noticed = hsp_notice_update(flusher->notice, now_ms, &err);
+    if (noticed == HS_E_SPOOL)
+        hsp_flusher_fail(flusher, &err);
+    else if (noticed != HS_OK)
         hsp_log(HSP_LOG_ERROR, "%s", err.text);
     /* Without an endpoint everything would be filtered away: a mistake that costs nothing
      * this way. */
-    if (flusher->stop_at_ms != 0 || !has_endpoint(flusher))
+    if (flusher->stop_at_ms != 0 || flusher->failed || !has_endpoint(flusher))
         return;
     if (hsp_intake_plan(flusher, &flusher->placing, &err) != HS_OK) {
         hsp_flusher_fail(flusher, &err);
@@ -146,7 +150,8 @@ static bool is_idle(const struct hsp_flusher *flusher, int64_t now_ms) {
         return false;
     if (flusher->stop_at_ms != 0)
         return true;
-    return (!has_endpoint(flusher) || hsp_notice_is_empty(flusher->notice)) &&
+    return (!has_endpoint(flusher) || flusher->short_of_space ||
+            hsp_notice_is_empty(flusher->notice)) &&
            hsp_send_due(flusher, now_ms) > now_ms;
 }
 
@@ -174,6 +179,8 @@ static int64_t next_due(const struct hsp_flusher *flusher, int64_t now_ms) {
         due = earlier(due, hsp_notice_due(flusher->notice));
     if (flusher->placing == NULL && has_endpoint(flusher) && flusher->stop_at_ms == 0 &&
         hsp_notice_count(flusher->notice) > 0)
+        due = now_ms;
+    if (flusher->reload_wanted && flusher->placing == NULL)
         due = now_ms;
     if (flusher->placing_again_ms != 0)
         due = earlier(due, flusher->placing_again_ms);
@@ -204,6 +211,15 @@ static void wait_for_work(struct hsp_flusher *flusher, int signal_fd) {
     hsp_http_wait(flusher->http, fds, count, timeout_ms);
 }
 
+/* Connections and copies may want more descriptors than a shell gives. */
+static void raise_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static size_t waiting(const struct hsp_flusher *flusher) {
     size_t count = hsp_notice_count(flusher->notice);
     for (const struct hsp_endpoint *e = flusher->endpoints; e != NULL; e = e->next)
@@ -221,8 +237,7 @@ static void loop(struct hsp_flusher *flusher, int signal_fd) {
         hsp_worker_collect(flusher->settler);
         if (flusher->reload_wanted && flusher->placing == NULL)
             hsp_start_reload(flusher);
-        else
-            take_in(flusher, now_ms);
+        take_in(flusher, now_ms);
         hsp_http_perform(flusher->http);
         hsp_settle_submit(flusher, now_ms);
         hsp_send_all(flusher, now_ms);
@@ -300,6 +315,7 @@ int hsp_flusher_run(const struct hsp_flusher_options *options) {
         return EX_OSERR;
     }
     umask(077);
+    raise_limit();
     srandom((unsigned)hsp_now_ms(CLOCK_REALTIME) ^ (unsigned)getpid());
     int result = run(&flusher, options, signal_fd);
     hsp_start_close(&flusher);

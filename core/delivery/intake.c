@@ -209,6 +209,25 @@ static enum hs_status plan_staged_file(struct hsp_flusher *flusher,
     return status;
 }
 
+struct staged_names {
+    struct staged_name {
+        char name[17];
+    } * all;
+    size_t count, capacity;
+};
+
+static enum hs_status add_staged(struct staged_names *names, const char *name,
+                                 struct hs_error *err) {
+    struct staged_name *one = hsp_plan_one_more((void **)&names->all, &names->count,
+                                                &names->capacity, sizeof *one);
+    if (one == NULL)
+        return hsp_fail(err, HS_E_NOMEM, "read queue/.staged: out of memory");
+    memcpy(one->name, name, sizeof one->name);
+    return HS_OK;
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(a, b); }
+
 enum hs_status hsp_intake_plan_staged(struct hsp_flusher *flusher,
                                       struct hsp_placing **placing,
                                       struct hs_error *err) {
@@ -223,9 +242,15 @@ enum hs_status hsp_intake_plan_staged(struct hsp_flusher *flusher,
     } else if (fresh == NULL) {
         status = hsp_fail(err, HS_E_NOMEM, "read queue/.staged: out of memory");
     }
+    struct staged_names names = {0};
     for (struct dirent *item; status == HS_OK && (item = readdir(folder)) != NULL;)
-        if (strlen(item->d_name) == 16)
-            status = plan_staged_file(flusher, fresh, item->d_name, err);
+        if (strspn(item->d_name, "0123456789abcdef") == 16 && item->d_name[16] == '\0')
+            status = add_staged(&names, item->d_name, err);
+    if (names.count > 0) /* in their order: each is decided by what went before */
+        qsort(names.all, names.count, sizeof *names.all, by_name);
+    for (size_t i = 0; status == HS_OK && i < names.count; i++)
+        status = plan_staged_file(flusher, fresh, names.all[i].name, err);
+    free(names.all);
     if (folder != NULL)
         closedir(folder);
     if (status != HS_OK || fresh->file_count == 0) {

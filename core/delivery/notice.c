@@ -40,6 +40,7 @@ struct held {
 struct hsp_notice {
     int incoming_fd, inotify_fd;
     bool scan_wanted;
+    bool is_gone; /* the folder is no longer incoming/ */
     int64_t next_poll_ms;
     struct names scanned, arrived;
     char **strangers;
@@ -181,7 +182,9 @@ static void read_watch(struct hsp_notice *notice) {
             return;
         for (char *at = room; at < room + got;) {
             const struct inotify_event *event = (const struct inotify_event *)at;
-            if (event->mask & (IN_Q_OVERFLOW | IN_IGNORED))
+            if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED))
+                notice->is_gone = true;
+            else if (event->mask & IN_Q_OVERFLOW)
                 notice->scan_wanted = true;
             else if (event->len > 0 && is_complete(notice, event))
                 note(notice, &notice->arrived, event->name);
@@ -214,7 +217,8 @@ enum hs_status hsp_notice_open(struct hsp_notice **notice, int incoming_fd,
     snprintf(path, sizeof path, "/proc/self/fd/%d", incoming_fd);
     if (fresh->inotify_fd >= 0 &&
         inotify_add_watch(fresh->inotify_fd, path,
-                          IN_MOVED_TO | IN_CLOSE_WRITE | IN_CREATE | IN_ONLYDIR) < 0) {
+                          IN_MOVED_TO | IN_CLOSE_WRITE | IN_CREATE | IN_ONLYDIR |
+                              IN_DELETE_SELF | IN_MOVE_SELF) < 0) {
         close(fresh->inotify_fd);
         fresh->inotify_fd = -1;
     }
@@ -244,6 +248,8 @@ enum hs_status hsp_notice_update(struct hsp_notice *notice, int64_t now_boot_ms,
     else if (notice->next_poll_ms <= now_boot_ms)
         notice->scan_wanted = true;
     come_back(notice, now_boot_ms);
+    if (notice->is_gone)
+        return hsp_fail(err, HS_E_SPOOL, "incoming/ was moved or removed");
     if (!notice->scan_wanted)
         return HS_OK;
     notice->next_poll_ms = now_boot_ms + HSP_NOTICE_POLL_MS;

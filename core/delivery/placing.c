@@ -300,7 +300,7 @@ static enum hs_status bound_corrupt(struct hsp_placing *placing, struct hs_error
         status =
             hsp_journal_write(placing->journal, trim.lines.data, trim.lines.length, err);
     if (status == HS_OK)
-        status = hsp_trim_remove(&trim, placing->dir->corrupt, err);
+        hsp_trim_remove(&trim, placing->dir->corrupt);
     hsp_trim_free(&trim);
     return status;
 }

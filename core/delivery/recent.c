@@ -78,9 +78,10 @@ static void set_slot(struct hsp_recent *recent, uint32_t place,
     for (int chain = 0; chain < CHAINS; chain++)
         unlink_slot(recent, place, chain);
     /* Only the newest of an object is ever asked for: chains stay short. */
-    uint32_t older = find_object(recent, entry->object);
-    if (older != NONE)
-        unlink_slot(recent, older, BY_OBJECT);
+    uint32_t other = find_object(recent, entry->object);
+    bool is_newest = other == NONE || recent->slots[other].sequence < entry->sequence;
+    if (other != NONE && is_newest)
+        unlink_slot(recent, other, BY_OBJECT);
     struct slot *slot = &recent->slots[place];
     *slot = (struct slot){
         .key = {hsp_hash(entry->id, HSP_ID_LENGTH), entry->fold, entry->object},
@@ -90,7 +91,8 @@ static void set_slot(struct hsp_recent *recent, uint32_t place,
     };
     memcpy(slot->id, entry->id, HSP_ID_LENGTH);
     link_slot(recent, place, BY_ID);
-    link_slot(recent, place, BY_OBJECT);
+    if (is_newest)
+        link_slot(recent, place, BY_OBJECT);
     if (entry->fold != 0)
         link_slot(recent, place, BY_FOLD);
     if (entry->sequence > recent->top)

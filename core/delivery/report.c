@@ -122,8 +122,10 @@ void hsp_report_write(struct hsp_flusher *flusher, int64_t now_ms, bool force) {
     text[length] = '\n'; /* in the place of the NUL */
     struct hs_error err = {0};
     if (hsp_replace_file(flusher->dir.root, "status.json", HSP_EVENT_MODE, text,
-                         length + 1, false, &err) != HS_OK)
+                         length + 1, false, &err) != HS_OK) {
         hsp_log(HSP_LOG_WARNING, "%s", err.text);
+        flusher->changed = true;
+    }
     free(text);
 }
 

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#define KILLS_A_ROUND 64 /* the next round comes when these are on disk */
 #define LOOK_AGAIN_MS                                                                    \
     (3600 * 1000) /* at most so long between two looks for old events                    \
                    */
@@ -135,7 +136,7 @@ static void expire(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint,
         return;
     endpoint->look_for_old_ms = now_ms + LOOK_AGAIN_MS;
     int64_t utc_ms = hsp_now_ms(CLOCK_REALTIME);
-    for (;;) {
+    for (int i = 0; i < KILLS_A_ROUND; i++) {
         hsp_line line = hsp_queue_oldest(endpoint->queue);
         if (line == HSP_NO_LINE) {
             endpoint->look_for_old_ms = 0; /* at whatever comes next */
@@ -154,15 +155,17 @@ static void expire(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint,
         }
         kill_line(flusher, endpoint, line, "expired");
     }
+    endpoint->look_for_old_ms = now_ms; /* there may be more */
 }
 
 /* Beyond max_queued the oldest go. */
 static void bound(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint) {
     const struct hsp_endpoint_settings *settings = endpoint->settings;
-    while ((int64_t)(hsp_queue_count(endpoint->queue) - endpoint->dying) >
-               settings->max_queued ||
-           hsp_queue_bytes(endpoint->queue) - endpoint->dying_bytes >
-               settings->max_queued_bytes) {
+    for (int i = 0; i < KILLS_A_ROUND; i++) {
+        int64_t count = (int64_t)(hsp_queue_count(endpoint->queue) - endpoint->dying);
+        int64_t bytes = hsp_queue_bytes(endpoint->queue) - endpoint->dying_bytes;
+        if (count <= settings->max_queued && bytes <= settings->max_queued_bytes)
+            return;
         hsp_line line = hsp_queue_oldest(endpoint->queue);
         if (line == HSP_NO_LINE)
             return;

@@ -27,13 +27,15 @@ static size_t reserve_wanted(const struct hsp_flusher *flusher) {
 
 static void trim_if_needed(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint) {
     const struct hsp_endpoint_settings *settings = endpoint->settings;
-    if (settings == NULL || (endpoint->dead <= settings->max_dead &&
-                             endpoint->dead_bytes <= settings->max_dead_bytes))
+    if (settings == NULL || endpoint->trimming ||
+        (endpoint->dead <= settings->max_dead &&
+         endpoint->dead_bytes <= settings->max_dead_bytes))
         return;
     struct hsp_batch *batch = hsp_settle_batch(flusher);
     struct hsp_op *op = batch != NULL ? hsp_batch_add(batch) : NULL;
     if (op == NULL)
         return; /* the next death will ask again */
+    endpoint->trimming = true;
     op->kind = HSP_OP_TRIM;
     op->endpoint = endpoint;
     op->max_dead = settings->max_dead;
@@ -43,10 +45,14 @@ static void trim_if_needed(struct hsp_flusher *flusher, struct hsp_endpoint *end
 /* An operation is on disk: the queue may go on. */
 static void apply(struct hsp_flusher *flusher, struct hsp_op *op) {
     struct hsp_endpoint *endpoint = op->endpoint;
+    if (op->kind == HSP_OP_TRIM) {
+        endpoint->trimming = false;
+        endpoint->dead = op->dead;
+        endpoint->dead_bytes = op->dead_bytes;
+        return;
+    }
     endpoint->dead += op->dead;
     endpoint->dead_bytes += op->dead_bytes;
-    if (op->kind == HSP_OP_TRIM)
-        return;
     if (op->kind == HSP_OP_RENAME) {
         hsp_queue_stay(endpoint->queue, op->line, &op->renamed, op->suspect, op->due_ms);
         return;
@@ -68,6 +74,7 @@ static void batch_done(struct hsp_job *job) {
         hsp_log(HSP_LOG_ERROR, "%s: nothing is sent until this can be recorded",
                 job->err.text);
         flusher->closed_again_ms = hsp_now_ms(CLOCK_BOOTTIME) + HSP_RETRY_MS;
+        flusher->recordable = false; /* until it is recorded */
         return;
     }
     if (flusher->recordable != batch->recordable)

@@ -21,7 +21,6 @@
 #define LOCK_NAME "daemon.lock"
 #define ROOT_MODE 0755
 #define SEQUENCE_BLOCK (1u << 20)
-#define SEQUENCE_LIMIT (UINT64_C(1) << 62) /* beyond any honest count */
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* Every folder of a spool, in the order in which they are made. */
@@ -152,6 +151,8 @@ enum hs_status hsp_spooldir_open(struct hsp_spooldir *dir, const char *path,
 }
 
 void hsp_spooldir_close(struct hsp_spooldir *dir) {
+    if (dir->path == NULL)
+        return; /* never opened */
     for (size_t i = 0; i < FOLDER_COUNT; i++) {
         if (*fd_of(dir, &folders[i]) >= 0)
             close(*fd_of(dir, &folders[i]));
@@ -240,7 +241,7 @@ char *hsp_read_file(int dirfd, const char *name, size_t max, size_t *length,
     if (fd < 0 || fstat(fd, &own) != 0)
         goto out;
     errno = EINVAL;
-    if (!S_ISREG(own.st_mode) || own.st_nlink != 1)
+    if (!S_ISREG(own.st_mode))
         goto out;
     errno = EFBIG;
     if (own.st_size > (off_t)max)
@@ -290,7 +291,7 @@ enum hs_status hsp_sequence_open(struct hsp_sequence *sequence, int state_fd,
      * names. */
     uint64_t recorded = text != NULL ? strtoull(text, NULL, 16) : 0;
     free(text);
-    if (recorded > sequence->next && recorded < SEQUENCE_LIMIT)
+    if (recorded > sequence->next && recorded < HSP_SEQUENCE_LIMIT)
         sequence->next = recorded;
     return reserve(sequence, sequence->next + SEQUENCE_BLOCK, err);
 }

@@ -47,12 +47,14 @@ enum hs_status hsp_replace_file(int dirfd, const char *name, mode_t mode,
 /* Write it all, whatever the kernel takes at once. -1 and errno. */
 int hsp_write_all(int fd, const char *bytes, size_t length);
 
-/* Read a file of at most `max` bytes whole; free(). It must be a regular file with one
- * name: NULL and ELOOP, ENXIO, EINVAL, EFBIG or what the step failed with in errno
- * otherwise. `info` (may be NULL) is what it was when it was read. Never blocks on a
- * FIFO, never follows a link. */
+/* Read a file of at most `max` bytes whole; free(). It must be a regular file: NULL and
+ * ELOOP, ENXIO, EINVAL, EFBIG or what the step failed with in errno otherwise. `info`
+ * (may be NULL) is what it was when it was read. Never blocks on a FIFO, never follows a
+ * link. */
 char *hsp_read_file(int dirfd, const char *name, size_t max, size_t *length,
                     struct stat *info);
+
+#define HSP_SEQUENCE_LIMIT (UINT64_C(1) << 62) /* beyond any honest count */
 
 /* The spool-wide sequence number: the next one, never given before, whatever crashed. */
 struct hsp_sequence {

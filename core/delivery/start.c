@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define REMEMBER_BACK 16384 /* so many numbers are looked at after a crash */
@@ -32,6 +33,12 @@ static enum hs_status add_endpoint(struct hsp_flusher *flusher, const char *name
     return HS_OK;
 }
 
+static bool is_folder(int parent, const char *name) {
+    struct stat info;
+    return fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(info.st_mode);
+}
+
 /* Every folder of queue/ and dead/ is an endpoint that once was configured. */
 static enum hs_status add_found(struct hsp_flusher *flusher, int parent,
                                 struct hs_error *err) {
@@ -45,7 +52,7 @@ static enum hs_status add_found(struct hsp_flusher *flusher, int parent,
     enum hs_status status = HS_OK;
     struct hsp_endpoint *added;
     for (struct dirent *item; status == HS_OK && (item = readdir(folder)) != NULL;)
-        if (hsp_endpoint_name_ok(item->d_name) &&
+        if (hsp_endpoint_name_ok(item->d_name) && is_folder(fd, item->d_name) &&
             hsp_flusher_find(flusher, item->d_name) == NULL)
             status = add_endpoint(flusher, item->d_name, &added, err);
     closedir(folder);
@@ -143,6 +150,19 @@ void hsp_start_reload(struct hsp_flusher *flusher) {
 /* Start
  * ------------------------------------------------------------------------------------ */
 
+/* Copies whose file has been dealt with: only their links count. */
+static void clear_staged(struct hsp_flusher *flusher) {
+    int fd = openat(flusher->dir.staged, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    for (struct dirent *item; folder != NULL && (item = readdir(folder)) != NULL;)
+        if (strstr(item->d_name, ".copy") != NULL)
+            (void)unlinkat(fd, item->d_name, 0);
+    if (folder != NULL)
+        closedir(folder);
+    else if (fd >= 0)
+        close(fd);
+}
+
 /* Do again what was being placed when the process died. Without the thread: nothing else
  * goes on yet. */
 static enum hs_status finish_staged(struct hsp_flusher *flusher, struct hs_error *err) {
@@ -151,6 +171,8 @@ static enum hs_status finish_staged(struct hsp_flusher *flusher, struct hs_error
     if (status == HS_OK && placing != NULL)
         status = hsp_placing_work(&placing->job, err);
     hsp_placing_free(placing);
+    if (status == HS_OK)
+        clear_staged(flusher);
     return status;
 }
 

@@ -63,7 +63,8 @@ static enum hs_status list(struct listing *listing, int dirfd, struct hs_error *
     for (struct dirent *item; ok && (item = readdir(folder)) != NULL;) {
         struct stat info;
         if (item->d_name[0] != '.' &&
-            fstatat(dirfd, item->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0)
+            fstatat(dirfd, item->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+            !S_ISDIR(info.st_mode))
             ok = keep(listing, item->d_name, info.st_size);
     }
     closedir(folder);
@@ -92,6 +93,8 @@ static void choose(struct hsp_trim *trim, const struct file *file, const char *e
     hsp_buffer_append(&trim->names, file->name, strlen(file->name) + 1);
     trim->count++;
     trim->bytes += file->bytes;
+    trim->left--;
+    trim->left_bytes -= file->bytes;
 }
 
 enum hs_status hsp_trim_choose(struct hsp_trim *trim, int dirfd, const char *endpoint,
@@ -103,6 +106,8 @@ enum hs_status hsp_trim_choose(struct hsp_trim *trim, int dirfd, const char *end
     int64_t bytes = 0;
     for (size_t i = 0; i < listing.count; i++)
         bytes += listing.files[i].bytes;
+    trim->left = (int64_t)listing.count;
+    trim->left_bytes = bytes;
     for (size_t i = 0; status == HS_OK && i < listing.count; i++) {
         if ((int64_t)(listing.count - i) <= max_count && bytes - trim->bytes <= max_bytes)
             break;
@@ -116,16 +121,10 @@ enum hs_status hsp_trim_choose(struct hsp_trim *trim, int dirfd, const char *end
     return status;
 }
 
-enum hs_status hsp_trim_remove(const struct hsp_trim *trim, int dirfd,
-                               struct hs_error *err) {
-    for (size_t at = 0; at < trim->names.length;
-         at += strlen(trim->names.data + at) + 1) {
-        const char *name = trim->names.data + at;
-        if (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT &&
-            (errno != EISDIR || unlinkat(dirfd, name, AT_REMOVEDIR) != 0))
-            return hsp_fail_errno(err, HS_E_IO, "remove %s", name);
-    }
-    return HS_OK;
+void hsp_trim_remove(const struct hsp_trim *trim, int dirfd) {
+    for (size_t at = 0; at < trim->names.length; at += strlen(trim->names.data + at) + 1)
+        (void)unlinkat(dirfd, trim->names.data + at,
+                       0); /* what cannot go is listed again the next time */
 }
 
 void hsp_trim_free(struct hsp_trim *trim) {
@@ -143,7 +142,12 @@ enum hs_status hsp_corrupt_move(int corrupt_fd, int from_fd, const char *path,
     for (char *c = name; *c != '\0'; c++)
         if (*c < '!' || *c > '~')
             *c = '_';
-    if (renameat(from_fd, path, corrupt_fd, name) != 0 && errno != ENOENT)
+    if (renameat(from_fd, path, corrupt_fd, name) == 0 || errno == ENOENT)
+        return HS_OK;
+    if (errno == ENOSPC || errno == EDQUOT || errno == EIO)
         return hsp_fail_errno(err, HS_E_IO, "move %s to corrupt/", path);
+    /* A folder of another user's cannot be moved. It must not stop anything: it goes if
+     * it is empty, or stays. */
+    (void)unlinkat(from_fd, path, AT_REMOVEDIR);
     return HS_OK;
 }

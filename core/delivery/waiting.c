@@ -70,9 +70,12 @@ static enum hs_status read_by_name(struct hsp_waiting *waiting,
         status = waiting->bytes == NULL ? fail_read(endpoint, path, err)
                                         : open_whole(waiting, length, &info, err);
     } else {
-        int fd = openat(endpoint->queue_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        int fd = openat(endpoint->queue_fd, path,
+                        O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &info) != 0)
             status = fail_read(endpoint, path, err);
+        else if (!S_ISREG(info.st_mode))
+            status = hsp_fail(err, HS_E_DATA, "not a regular file");
         else
             status = read_part(waiting, fd, entry, err);
         if (status == HS_OK)

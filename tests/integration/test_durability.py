@@ -208,7 +208,7 @@ def test_io_errors_end_by_themselves(hooks, receiver):
     hooks.endpoint(receiver=receiver).init()
     hooks.start(wrap=["strace", "-f", "-o", hooks.folder / "strace.log", "-e",
                       "trace=fsync,fdatasync", "-e",
-                      "inject=fsync,fdatasync:error=EIO:when=12..22"], env=TRACED)
+                      "inject=fsync,fdatasync:error=EIO:when=12..15"], env=TRACED)
     ids = []
     for first in range(15):
         # One at a time, or one sync would do for all.
@@ -216,5 +216,5 @@ def test_io_errors_end_by_themselves(hooks, receiver):
         hooks.wait_settled(timeout=90)
     check_arrived(receiver.accepted(), ids)
     check_numbers(receiver.snapshot())
-    assert (hooks.folder / "strace.log").read_text().count("INJECTED") >= 5
+    assert (hooks.folder / "strace.log").read_text().count("INJECTED") >= 3
     hooks.daemon.stop_child()

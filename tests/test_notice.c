@@ -355,6 +355,19 @@ static void test_scan_that_fails(void **state) {
     assert_true(hsp_notice_due(place->notice) == INT64_MAX);
 }
 
+/* Whoever moves incoming/ away is told of. */
+static void test_folder_that_is_moved(void **state) {
+    struct place *place = *state;
+    struct hs_error err = {0};
+    open_notice(place);
+    update(place);
+    assert_int_equal(rename(scratch_path("incoming"), scratch_path("other")), 0);
+    assert_true(is_readable(place));
+    assert_int_equal(hsp_notice_update(place->notice, place->now_ms, &err), HS_E_SPOOL);
+    assert_non_null(strstr(err.text, "incoming/"));
+    expect_none(place);
+}
+
 /* Held back
  * ------------------------------------------------------------------------------------ */
 
@@ -551,6 +564,7 @@ int main(void) {
         TEST(test_rescan),
         TEST(test_overflow),
         TEST(test_scan_that_fails),
+        TEST(test_folder_that_is_moved),
         TEST(test_hold),
         TEST(test_pull),
         TEST(test_long_idle),

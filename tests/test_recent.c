@@ -143,16 +143,23 @@ static void test_fold_window(void **state) {
 }
 
 static void test_newest_state_of_an_object(void **state) {
-    static const enum hs_state states[] = {HS_STATE_DOWN, HS_STATE_UP, HS_STATE_NONE,
-                                           HS_STATE_DOWN};
+    static const struct {
+        uint32_t number;
+        enum hs_state state, newest;
+    } cases[] = {
+        {5, HS_STATE_DOWN, HS_STATE_DOWN},  {6, HS_STATE_UP, HS_STATE_UP},
+        {4, HS_STATE_DOWN, HS_STATE_UP}, /* an older one, taken in later */
+        {8, HS_STATE_NONE, HS_STATE_NONE},  {7, HS_STATE_UP, HS_STATE_NONE},
+        {10, HS_STATE_DOWN, HS_STATE_DOWN},
+    };
     (void)state;
     struct hsp_recent *recent = open_recent();
-    for (uint32_t i = 0; i < 4; i++) {
-        struct hsp_recent_entry entry = event(10 - i); /* numbers do not matter */
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct hsp_recent_entry entry = event(cases[i].number);
         entry.object = 5;
-        entry.state = states[i];
+        entry.state = cases[i].state;
         hsp_recent_add(recent, &entry);
-        assert_int_equal(hsp_recent_state(recent, 5), states[i]);
+        assert_int_equal(hsp_recent_state(recent, 5), cases[i].newest);
         assert_int_equal(hsp_recent_state(recent, 6), HS_STATE_NONE);
     }
     assert_int_equal(hsp_recent_top(recent), 10);
@@ -283,7 +290,7 @@ static void put_line(const char *bytes, size_t length, uint32_t place) {
 
 /* One line cannot be read: the others can. */
 static void test_spoilt_lines(void **state) {
-    static const char zeros[LINE];
+    static const char zeros[LINE] = "";
     static const struct {
         const char *bytes;
         size_t length;
@@ -329,7 +336,7 @@ static void test_torn_line(void **state) {
     hsp_recent_close(recent);
     const struct hsp_recent_entry sixth = event(6);
     hsp_recent_format(&sixth, line);
-    for (size_t length = 1; length <= LINE; length++) {
+    for (size_t length = 1; length <= LINE; length += 3) {
         put_line(line, length, 5);
         recent = open_recent();
         for (uint32_t n = 1; n <= 5; n++)

@@ -265,10 +265,21 @@ static void test_not_a_file(void **state) {
     assert_int_equal(unlinkat(fd, NAME, 0), 0);
     assert_int_equal(symlinkat(scratch_write("target", "x", 1), fd, NAME), 0);
     check_refused(&whole, HS_E_DATA, "symbolic links");
+    char path[HSP_ENTRY_PATH_MAX];
+    hsp_entry_path(&part, path);
+    assert_int_equal(mkfifoat(fd, path, 0600), 0); /* nobody ever writes into it */
+    check_refused(&part, HS_E_DATA, "not a regular file");
     assert_int_equal(unlinkat(fd, NAME, 0), 0);
+}
+
+/* A second name, which anybody may have given it, takes nothing away. */
+static void test_hard_link(void **state) {
+    const int fd = fixture.endpoint->queue_fd;
+    (void)state;
     fixture_wait(&fixture, &whole);
-    assert_int_equal(linkat(fd, NAME, fd, "00/second", 0), 0); /* whose is it? */
-    check_refused(&whole, HS_E_DATA, "read");
+    assert_int_equal(linkat(fd, NAME, fd, "00/second", 0), 0);
+    set_time(&whole, 1000);
+    check_read(&whole, NULL, FIXTURE_ID, fixture_down, geteuid(), 1000);
 }
 
 /* No descriptor left: that passes. */
@@ -316,12 +327,12 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_whole_file),     TEST(test_owner),
-        TEST(test_part_of_a_copy), TEST(test_copy_without_sender),
-        TEST(test_open_copy),      TEST(test_spoilt_copies),
-        TEST(test_spoilt_body),    TEST(test_spoilt_files),
-        TEST(test_not_a_file),     TEST(test_passing_trouble),
-        TEST(test_out_of_memory),
+        TEST(test_whole_file),      TEST(test_owner),
+        TEST(test_part_of_a_copy),  TEST(test_copy_without_sender),
+        TEST(test_open_copy),       TEST(test_spoilt_copies),
+        TEST(test_spoilt_body),     TEST(test_spoilt_files),
+        TEST(test_not_a_file),      TEST(test_hard_link),
+        TEST(test_passing_trouble), TEST(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

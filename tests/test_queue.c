@@ -525,6 +525,23 @@ static enum hs_status fill(void *context, struct hs_error *err) {
     return status;
 }
 
+/* Events that come and go take the room of those before them. */
+static void test_room_is_used_again(void **state) {
+    (void)state;
+    struct hsp_queue *queue = new_queue();
+    add(queue, 0, 1, 0);
+    alloc_fail_at(1);
+    for (uint64_t i = 1; i <= 10000; i++) {
+        const hsp_line line = hsp_queue_pick(queue, 0, HSP_NO_LINE);
+        hsp_queue_start(queue, line);
+        add(queue, i, i + 1, 0);
+        hsp_queue_advance(queue, line);
+    }
+    assert_false(alloc_fail_stop());
+    assert_int_equal(hsp_queue_count(queue), 1);
+    hsp_queue_free(queue);
+}
+
 static void test_out_of_memory(void **state) {
     (void)state;
     alloc_fail_each(fill, NULL);
@@ -542,6 +559,7 @@ int main(void) {
         cmocka_unit_test(test_each_from),
         cmocka_unit_test(test_against_a_model),
         cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_room_is_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,10 +17,16 @@
                                           */
 #define DAY_S 86400
 
-void hsp_draft_free(struct hsp_draft *draft) {
+static void free_events(struct hsp_draft *draft) {
     for (size_t i = 0; i < draft->count; i++)
         hsp_details_free(&draft->events[i].details);
     free(draft->events);
+    draft->events = NULL;
+    draft->count = 0;
+}
+
+void hsp_draft_free(struct hsp_draft *draft) {
+    free_events(draft);
     free(draft->file.bytes);
 }
 
@@ -92,6 +98,7 @@ static bool is_passing(int error) {
 }
 
 enum hsp_reading hsp_draft_refuse(struct hsp_draft *draft, const char *reason) {
+    free_events(draft); /* some may be half read */
     draft->file.fate = HSP_FILE_QUARANTINE;
     snprintf(draft->reason, sizeof draft->reason, "%s", reason);
     return HSP_READING_DONE;

@@ -101,6 +101,9 @@ static void take_in(struct hsp_flusher *flusher, int64_t now_ms) {
         hsp_flusher_fail(flusher, &err);
     else if (noticed != HS_OK)
         hsp_log(HSP_LOG_ERROR, "%s", err.text);
+    size_t incoming = hsp_notice_count(flusher->notice);
+    flusher->changed = flusher->changed || incoming != flusher->incoming;
+    flusher->incoming = incoming;
     /* Without an endpoint everything would be filtered away: a mistake that costs nothing
      * this way. */
     if (flusher->stop_at_ms != 0 || flusher->failed || !has_endpoint(flusher))
@@ -207,7 +210,8 @@ static void wait_for_work(struct hsp_flusher *flusher, int signal_fd) {
     if (hsp_notice_fd(flusher->notice) >= 0 && flusher->placing == NULL)
         fds[count++] =
             (struct pollfd){.fd = hsp_notice_fd(flusher->notice), .events = POLLIN};
-    count += hsp_control_fds(flusher->control, fds + count);
+    if (flusher->control != NULL)
+        count += hsp_control_fds(flusher->control, fds + count);
     hsp_http_wait(flusher->http, fds, count, timeout_ms);
 }
 
@@ -243,7 +247,8 @@ static void loop(struct hsp_flusher *flusher, int signal_fd) {
         hsp_send_all(flusher, now_ms);
         hsp_http_perform(flusher->http);
         hsp_settle_submit(flusher, now_ms);
-        hsp_control_serve(flusher->control, flusher);
+        if (flusher->control != NULL)
+            hsp_control_serve(flusher->control, flusher);
         if (waiting(flusher) == 0)
             hsp_copies_clear(&flusher->copies); /* nothing will be read from them */
         hsp_report_write(flusher, now_ms, false);

@@ -26,7 +26,7 @@ struct hsp_flusher {
     struct hsp_worker *settler; /* does the batches */
     struct hsp_notice *notice;
     struct hsp_http *http;
-    struct hsp_control *control;
+    struct hsp_control *control;    /* NULL where it could not be had */
     struct hsp_copies copies;       /* of what was placed last */
     struct hsp_endpoint *endpoints; /* configured ones first, in the file's order */
 
@@ -45,6 +45,7 @@ struct hsp_flusher {
     bool reload_wanted;
     bool failed; /* out of memory or worse: end, a new start loses nothing */
 
+    size_t incoming;     /* names noticed and not yet taken in, when last looked at */
     bool changed;        /* status.json is out of date */
     int64_t reported_ms; /* boot clock, when it was written */
     int64_t started_utc_ms;

@@ -163,7 +163,8 @@ static enum hs_status decide_all(struct hsp_flusher *flusher, struct hsp_placing
         if (status == HS_OK)
             continue;
         stopped = true;
-        hsp_log(HSP_LOG_WARNING, "%s", failure.text);
+        if (!flusher->short_of_space)
+            hsp_log(HSP_LOG_WARNING, "%s", failure.text);
         hold(flusher, draft, HSP_RETRY_MS);
     }
     return HS_OK;

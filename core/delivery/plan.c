@@ -164,16 +164,25 @@ static bool may_copy(struct hsp_flusher *flusher) {
     return !hsp_space_is_short(flusher->dir.root, &half);
 }
 
+/* Said once, when it begins and when it ends. */
+static void note_space(struct hsp_flusher *flusher, bool is_short) {
+    if (is_short == flusher->short_of_space)
+        return;
+    flusher->short_of_space = is_short;
+    flusher->changed = true;
+    hsp_log(is_short ? HSP_LOG_ERROR : HSP_LOG_NOTICE, "%s",
+            is_short ? "less than half of min_free is left: new events stay in incoming/"
+                     : "there is space again: events are taken in");
+}
+
 /* Decide a whole file. HS_E_FULL, HS_E_IO: not now, and nothing was decided. */
 enum hs_status hsp_plan_decide(struct hsp_flusher *flusher, struct hsp_placing *placing,
                                struct hsp_draft *draft, struct hs_error *err) {
     if (draft->file.fate != HSP_FILE_QUARANTINE) {
         bool copies = draft->count > 1 || configured(flusher) > 1;
-        flusher->short_of_space = copies && !draft->file.staged && !may_copy(flusher);
+        note_space(flusher, copies && !draft->file.staged && !may_copy(flusher));
         if (flusher->short_of_space)
-            return hsp_fail(err, HS_E_FULL,
-                            "take in incoming/%s: less than half of min_free is left",
-                            draft->file.name);
+            return hsp_fail(err, HS_E_FULL, "no space to take events in");
         enum hs_status status = draft->file.staged
                                     ? HS_OK
                                     : hsp_sequence_take(&flusher->sequence, draft->count,

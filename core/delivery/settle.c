@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LINE_ROOM 2048 /* a journal line is shorter */
-#define SPARE_LINES 64
+#define LINE_ROOM 1536 /* a journal line is shorter: its reason is cut at 1 KB */
+#define SPARE_LINES 16
 
 /* The batch
  * --------------------------------------------------------------------------------- */

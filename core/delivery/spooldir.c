@@ -293,7 +293,13 @@ enum hs_status hsp_sequence_open(struct hsp_sequence *sequence, int state_fd,
     free(text);
     if (recorded > sequence->next && recorded < HSP_SEQUENCE_LIMIT)
         sequence->next = recorded;
-    return reserve(sequence, sequence->next + SEQUENCE_BLOCK, err);
+    struct hs_error failure = {0};
+    enum hs_status status = reserve(sequence, sequence->next + SEQUENCE_BLOCK, &failure);
+    /* On a full disk what waits can go out; new numbers are asked for again when they are
+     * needed. */
+    if (status == HS_OK || status == HS_E_FULL)
+        return HS_OK;
+    return hsp_fail(err, status, "%s", failure.text);
 }
 
 enum hs_status hsp_sequence_take(struct hsp_sequence *sequence, uint64_t count,

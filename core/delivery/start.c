@@ -226,8 +226,11 @@ enum hs_status hsp_start_open(struct hsp_flusher *flusher, struct hs_error *err)
         status = hsp_notice_open(&flusher->notice, flusher->dir.incoming, err);
     if (status == HS_OK)
         status = hsp_http_open(&flusher->http, hsp_settle_answer, flusher, err);
-    if (status == HS_OK)
-        status = hsp_control_open(&flusher->control, flusher->dir.root, err);
+    struct hs_error failure = {0};
+    if (status == HS_OK &&
+        hsp_control_open(&flusher->control, flusher->dir.root, &failure) != HS_OK)
+        hsp_log(HSP_LOG_WARNING, "%s: delivering without it",
+                failure.text); /* a full disk */
     if (status == HS_OK)
         status = hsp_worker_open(&flusher->placer, err);
     if (status == HS_OK)

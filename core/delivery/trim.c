@@ -39,10 +39,12 @@ static bool keep(struct listing *listing, const char *name, int64_t bytes) {
         listing->files = more;
         listing->capacity = wanted;
     }
-    char *copy = strdup(name);
-    if (copy == NULL)
+    struct file *file = &listing->files[listing->count];
+    file->bytes = bytes;
+    file->name = strdup(name);
+    if (file->name == NULL)
         return false;
-    listing->files[listing->count++] = (struct file){copy, bytes};
+    listing->count++;
     return true;
 }
 

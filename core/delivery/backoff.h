@@ -13,7 +13,7 @@
 int64_t hsp_backoff_ms(int attempts, int64_t first_ms, int64_t max_ms, uint32_t random);
 
 /* How long a busy endpoint is left alone: Retry-After (seconds, -1: absent) bounded to an
- * hour; absent: `fallback_ms`. At least 1. */
+ * hour; 0 or absent: `fallback_ms`. At least 1. */
 int64_t hsp_busy_ms(int64_t retry_after_s, int64_t fallback_ms);
 
 #endif

@@ -125,6 +125,8 @@ static enum hs_status sync_folders(const struct hsp_batch *batch, struct hs_erro
         hsp_entry_shard(op->entry.sequence, shard);
         int fd =
             openat(op->endpoint->queue_fd, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT)
+            continue; /* taken away by a person, with all that was in it */
         if (fd < 0 || fsync(fd) != 0)
             status = hsp_fail_errno(err, HS_E_IO, "sync queue/%s/%s", op->endpoint->name,
                                     shard);

@@ -302,6 +302,13 @@ size_t hsp_notice_count(const struct hsp_notice *notice) {
 
 void hsp_notice_hold(struct hsp_notice *notice, const char *name, uint64_t object,
                      int64_t until_boot_ms) {
+    struct name packed;
+    pack(name, &packed);
+    for (size_t i = 0; i < notice->held_count; i++)
+        if (by_id(&notice->held[i].name, &packed) == 0) { /* a scan has found it again */
+            notice->held[i].until_ms = until_boot_ms;
+            return;
+        }
     struct held *held =
         grown(notice->held, notice->held_count, &notice->held_capacity, sizeof *held);
     if (held == NULL) {
@@ -310,7 +317,7 @@ void hsp_notice_hold(struct hsp_notice *notice, const char *name, uint64_t objec
     }
     notice->held = held;
     struct held *one = &held[notice->held_count++];
-    pack(name, &one->name);
+    one->name = packed;
     one->object = object;
     one->until_ms = until_boot_ms;
 }

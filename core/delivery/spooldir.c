@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,7 +51,8 @@ enum hs_status hsp_make_path(const char *path, struct hs_error *err) {
          slash = strchr(slash + 1, '/')) {
         if (slash != NULL)
             *slash = '\0';
-        if (mkdir(copy, ROOT_MODE) != 0 && errno != EEXIST)
+        bool made = mkdir(copy, ROOT_MODE) == 0;
+        if ((made && chmod(copy, ROOT_MODE) != 0) || (!made && errno != EEXIST))
             status = hsp_fail_errno(err, HS_E_SPOOL, "make folder %s", copy);
         if (slash == NULL)
             break;
@@ -124,9 +124,10 @@ static enum hs_status take_lock(struct hsp_spooldir *dir, struct hs_error *err) 
         openat(dir->root, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
     if (dir->lock < 0 || fchmod(dir->lock, 0640) != 0)
         return hsp_fail_errno(err, HS_E_SPOOL, "open %s/" LOCK_NAME, dir->path);
-    if (flock(dir->lock, LOCK_EX | LOCK_NB) == 0)
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(dir->lock, F_OFD_SETLK, &whole) == 0)
         return HS_OK;
-    dir->locked_by_other = errno == EWOULDBLOCK;
+    dir->locked_by_other = errno == EAGAIN || errno == EACCES;
     if (dir->locked_by_other)
         return hsp_fail(err, HS_E_SPOOL, "another hookspoold serves %s", dir->path);
     return hsp_fail_errno(err, HS_E_SPOOL, "lock %s/" LOCK_NAME, dir->path);
@@ -170,8 +171,10 @@ void hsp_spooldir_close(struct hsp_spooldir *dir) {
 bool hsp_spooldir_is_served(const char *path) {
     int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int lock = root < 0 ? -1 : openat(root, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    /* Asked, not tried: a try would be in the way of a daemon that starts. */
+    struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
     bool served =
-        lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+        lock >= 0 && fcntl(lock, F_OFD_GETLK, &whole) == 0 && whole.l_type == F_WRLCK;
     if (lock >= 0)
         close(lock);
     if (root >= 0)

@@ -22,7 +22,7 @@ struct hsp_spooldir {
 enum hs_status hsp_spooldir_init(const char *path, uid_t uid, gid_t gid,
                                  struct hs_error *err) HS_MUST_CHECK;
 
-/* Make the folder `path` (absolute) and what leads to it, 0755 by the umask; what is
+/* Make the folder `path` (absolute) and what leads to it, 0755 whatever the umask; what is
  * there stays as it is. HS_E_SPOOL, HS_E_NOMEM. */
 enum hs_status hsp_make_path(const char *path, struct hs_error *err) HS_MUST_CHECK;
 
@@ -38,7 +38,8 @@ void hsp_spooldir_close(struct hsp_spooldir *dir);
 bool hsp_spooldir_is_served(const char *path);
 
 /* Replace the file `name` in `dirfd` by `bytes`: temporary file, fsync (with `durable`),
- * rename, fsync of the folder (likewise). HS_E_IO, HS_E_FULL: the old one is still there.
+ * rename, fsync of the folder (likewise). HS_E_IO, HS_E_FULL: the old one is still there,
+ * unless the fsync of the folder failed.
  */
 enum hs_status hsp_replace_file(int dirfd, const char *name, mode_t mode,
                                 const char *bytes, size_t length, bool durable,

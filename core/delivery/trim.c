@@ -146,10 +146,14 @@ enum hs_status hsp_corrupt_move(int corrupt_fd, int from_fd, const char *path,
             *c = '_';
     if (renameat(from_fd, path, corrupt_fd, name) == 0 || errno == ENOENT)
         return HS_OK;
-    if (errno == ENOSPC || errno == EDQUOT || errno == EIO)
-        return hsp_fail_errno(err, HS_E_IO, "move %s to corrupt/", path);
+    enum hs_status status = hsp_fail_errno(err, HS_E_IO, "move %s to corrupt/", path);
+    struct stat info;
+    if (fstatat(from_fd, path, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(info.st_mode))
+        return status;
     /* A folder of another user's cannot be moved. It must not stop anything: it goes if
      * it is empty, or stays. */
     (void)unlinkat(from_fd, path, AT_REMOVEDIR);
+    if (err != NULL)
+        *err = (struct hs_error){0};
     return HS_OK;
 }

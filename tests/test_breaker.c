@@ -491,6 +491,25 @@ static void test_story_poison_dies(void **state) {
     }
 }
 
+/* Few retries do not make an outage out of reach of the breaker: no event dies before
+ * another has passed. */
+static void test_story_few_retries(void **state) {
+    (void)state;
+    for (int retries = 0; retries <= 2; retries++) {
+        struct hsp_endpoint_settings settings = wait_settings;
+        settings.retries = retries;
+        settings.backoff_max_ms = 60000;
+        struct model alone = {.settings = &settings, .now_ms = NOW};
+        put(&alone, 0, HSP_RETRY);
+        run(&alone, INT64_C(3) * 86400 * 1000);
+        assert_int_equal(alone.events[0].is, WAITING);
+        struct model model = {.settings = &settings, .now_ms = NOW};
+        run_with_poison(&model, HSP_RETRY, 1);
+        assert_int_equal(model.events[0].is, DEAD);
+        assert_in_range(model.events[0].requests, 1 + retries, 2 + retries);
+    }
+}
+
 /* For other limits, too; with `retries = 0` a misconfigured answer needs a second one. */
 static void test_story_poison_dies_after_retries(void **state) {
     (void)state;
@@ -582,6 +601,7 @@ int main(void) {
         cmocka_unit_test(test_story_poison_dies_after_retries),
         cmocka_unit_test(test_story_two_poisons_die),
         cmocka_unit_test(test_story_poison_alone_waits),
+        cmocka_unit_test(test_story_few_retries),
         cmocka_unit_test(test_story_outage_count),
         cmocka_unit_test(test_story_gone_until_resumed),
     };

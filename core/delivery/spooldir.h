@@ -22,8 +22,8 @@ struct hsp_spooldir {
 enum hs_status hsp_spooldir_init(const char *path, uid_t uid, gid_t gid,
                                  struct hs_error *err) HS_MUST_CHECK;
 
-/* Make the folder `path` (absolute) and what leads to it, 0755 whatever the umask; what is
- * there stays as it is. HS_E_SPOOL, HS_E_NOMEM. */
+/* Make the folder `path` (absolute) and what leads to it, 0755 whatever the umask; what
+ * is there stays as it is. HS_E_SPOOL, HS_E_NOMEM. */
 enum hs_status hsp_make_path(const char *path, struct hs_error *err) HS_MUST_CHECK;
 
 /* Open a spool for delivery: spool_dir must be there and belong to the calling user, its

@@ -126,7 +126,8 @@ def test_daemon_drains_a_full_disk(small, receiver):
 
 
 @MOUNTS
-def test_daemon_starts_on_a_full_disk(small, receiver):
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_daemon_starts_on_a_full_disk(small, receiver, end):
     """A spool that was in use: its reserve is there, so the daemon starts, sends what
     waits, and takes in the rest when there is room, without a restart."""
     small.endpoint(receiver=receiver).init().start()
@@ -135,7 +136,7 @@ def test_daemon_starts_on_a_full_disk(small, receiver):
     receiver.down()
     ids += small.generate(100, monitors=50, first=1)
     wait_for("queued", lambda: len(small.files("queue/main")) == 100)
-    small.daemon.stop()
+    getattr(small.daemon, end)()
     ids += small.generate(100, monitors=50, first=3, batch=20)
     ballast = fill(small)
     receiver.up()

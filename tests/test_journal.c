@@ -386,7 +386,7 @@ static void test_reserve(void **state) {
     assert_true(allocated("old") <= 4096);
     assert_true(allocated(path) >= 1 << 20);
     hsp_journal_close(journal);
-    assert_true(allocated(path) <= 4096);
+    assert_true(allocated(path) >= 1 << 20); /* kept for a start on a full disk */
 }
 
 #define DISK (1024 * 1024)

@@ -154,10 +154,12 @@ static enum hs_status end_torn_line(int fd, const char *path, int64_t *size,
 }
 
 /* Give back what was reserved but not written. */
-static void close_file(struct hsp_journal *journal) {
+/* A file that is left for another gives its reserve back; one that is only closed keeps
+ * it, for a start on a full disk. */
+static void close_file(struct hsp_journal *journal, bool is_left) {
     if (journal->fd < 0)
         return;
-    if (journal->reserved_end > journal->size)
+    if (is_left && journal->reserved_end > journal->size)
         (void)!ftruncate(journal->fd, journal->size);
     close(journal->fd);
     journal->fd = -1;
@@ -181,7 +183,7 @@ static enum hs_status open_file(struct hsp_journal *journal, struct hs_error *er
     status = end_torn_line(fd, journal->path, &size, err);
     if (status != HS_OK)
         goto out;
-    close_file(journal);
+    close_file(journal, true);
     journal->fd = fd;
     journal->size = size;
     fd = -1;
@@ -231,7 +233,7 @@ out:
 void hsp_journal_close(struct hsp_journal *journal) {
     if (journal == NULL)
         return;
-    close_file(journal);
+    close_file(journal, false);
     pthread_mutex_destroy(&journal->mutex);
     free(journal->path);
     free(journal->folder);
@@ -242,6 +244,13 @@ void hsp_journal_close(struct hsp_journal *journal) {
 
 /* Space
  * ------------------------------------------------------------------------------------ */
+
+/* Does the file system have so much left? */
+static bool has_free(int fd, size_t bytes) {
+    struct statvfs space;
+    return fstatvfs(fd, &space) == 0 &&
+           (uint64_t)space.f_bavail * space.f_frsize >= bytes;
+}
 
 /* Is there room for `bytes` beyond `size`? 0, or the errno. A file system that cannot
  * reserve is asked for its free space instead. */
@@ -254,10 +263,7 @@ static int allocate(int fd, int64_t size, size_t bytes) {
         return 0;
     if (errno != EOPNOTSUPP && errno != ENOSYS)
         return errno;
-    struct statvfs space;
-    if (fstatvfs(fd, &space) != 0)
-        return errno;
-    return (uint64_t)space.f_bavail * space.f_frsize >= bytes ? 0 : ENOSPC;
+    return has_free(fd, bytes) ? 0 : ENOSPC;
 }
 
 static enum hs_status reserve(struct hsp_journal *journal, size_t bytes,
@@ -265,9 +271,13 @@ static enum hs_status reserve(struct hsp_journal *journal, size_t bytes,
     journal->reserve = bytes;
     if (journal->size + (int64_t)bytes <= journal->reserved_end)
         return HS_OK;
-    size_t got = bytes + RESERVE_AHEAD;
+    /* Not tried where it would fail: tmpfs then gives up what an earlier one has reserved
+     * in the same place. */
+    size_t got = bytes;
+    if (has_free(journal->fd, 2 * (bytes + RESERVE_AHEAD)))
+        got += RESERVE_AHEAD;
     int failure = allocate(journal->fd, journal->size, got);
-    if (failure != 0) {
+    if (failure != 0 && got > bytes) {
         got = bytes;
         failure = allocate(journal->fd, journal->size, got);
     }
@@ -308,7 +318,7 @@ static void rotate(struct hsp_journal *journal) {
         (void)!rename(journal->rotated, journal->path);
         goto keep;
     }
-    close_file(journal);
+    close_file(journal, true);
     journal->fd = fd;
     journal->size = 0;
     journal->reserved_end = (int64_t)journal->reserve;

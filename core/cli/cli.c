@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* What the verbs of hookspool share. */
+#include "config.h"
+
+#include "cli.h"
+
+#include "../delivery/control.h"
+#include "../error.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+int hsp_cli_complain(const struct hsp_cli *cli, const struct hs_error *err) {
+    fprintf(stderr, "hookspool: %s: %s\n", cli->verb, err->text);
+    return err->status == HS_E_CONFIG ? EX_CONFIG : HSP_EXIT_FAILED;
+}
+
+int hsp_cli_misuse(const struct hsp_cli *cli, const char *format, ...) {
+    fprintf(stderr, "hookspool: %s: ", cli->verb);
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return EX_USAGE;
+}
+
+char *hsp_cli_find_spool(const struct hsp_cli *cli, struct hs_error *err) {
+    struct hs_config *config = NULL;
+    if (hs_config_load(&config, cli->config, err) != HS_OK)
+        return NULL;
+    if (hs_config_warning(config) != NULL)
+        fprintf(stderr, "hookspool: %s\n", hs_config_warning(config));
+    char *spool = strdup(hs_config_spool_dir(config));
+    hs_config_free(config);
+    if (spool == NULL)
+        hsp_fail(err, HS_E_NOMEM, "find the spool: out of memory");
+    return spool;
+}
+
+enum hs_status hsp_cli_ask(const char *spool, json_object *request, json_object **answer,
+                           struct hs_error *err) {
+    char *text = NULL;
+    json_object *object = NULL, *error = NULL;
+    size_t length = 0;
+    const char *line = hsp_json_text(request, &length);
+    enum hs_status status =
+        line == NULL ? hsp_fail(err, HS_E_NOMEM, "ask hookspoold: out of memory")
+                     : hsp_control_ask(spool, line, &text, err);
+    if (status == HS_OK) {
+        object = hsp_json_parse(text, strcspn(text, "\n"), err);
+        status = object == NULL ? HS_E_DATA : HS_OK;
+    }
+    if (status == HS_OK && json_object_object_get_ex(object, "error", &error)) {
+        status = hsp_fail(err, HS_E_DATA, "%s", json_object_get_string(error));
+        json_object_put(object);
+    } else if (status == HS_OK) {
+        *answer = object;
+    }
+    free(text);
+    return status;
+}

@@ -4,7 +4,7 @@
 
 #include "cli.h"
 
-#include "../delivery/control.h"
+#include "../ask.h"
 #include "../error.h"
 
 #include <stdarg.h>
@@ -48,7 +48,7 @@ enum hs_status hsp_cli_ask(const char *spool, json_object *request, json_object 
     const char *line = hsp_json_text(request, &length);
     enum hs_status status =
         line == NULL ? hsp_fail(err, HS_E_NOMEM, "ask hookspoold: out of memory")
-                     : hsp_control_ask(spool, line, &text, err);
+                     : hsp_ask(spool, line, HSP_ASK_PATIENCE_MS, &text, err);
     if (status == HS_OK) {
         object = hsp_json_parse(text, strcspn(text, "\n"), err);
         status = object == NULL ? HS_E_DATA : HS_OK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The control socket, both ends. A client that does not read its answer is closed. */
+/* The control socket, the answering end. A client that does not read its answer is
+ * closed. */
 #include "config.h"
 
 #include "control.h"
@@ -18,8 +19,6 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 4096
-#define ANSWER_MAX (16 * 1024 * 1024)
-#define PATIENCE_S 10
 
 struct client {
     int fd; /* -1: free */
@@ -292,60 +291,4 @@ void hsp_control_serve(struct hsp_control *control, struct hsp_flusher *flusher)
         if (client->fd >= 0 && client->answer.length > 0)
             write_answer(client);
     }
-}
-
-/* The asking end
- * -------------------------------------------------------------------------------- */
-
-static enum hs_status exchange(int fd, const char *request, struct hsp_buffer *answer,
-                               struct hs_error *err) {
-    char room[65536];
-    if (hsp_write_all(fd, request, strlen(request)) != 0 ||
-        hsp_write_all(fd, "\n", 1) != 0)
-        return hsp_fail_errno(err, HS_E_SPOOL, "ask hookspoold");
-    while (answer->length == 0 || answer->data[answer->length - 1] != '\n') {
-        ssize_t got = read(fd, room, sizeof room);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return hsp_fail_errno(err, HS_E_SPOOL, "hear from hookspoold");
-        if (got == 0 || answer->length > ANSWER_MAX)
-            return hsp_fail(err, HS_E_SPOOL, "hear from hookspoold: no whole answer");
-        hsp_buffer_append(answer, room, (size_t)got);
-        if (answer->failed)
-            return hsp_fail(err, HS_E_NOMEM, "hear from hookspoold: out of memory");
-    }
-    return HS_OK;
-}
-
-enum hs_status hsp_control_ask(const char *spool, const char *request, char **answer,
-                               struct hs_error *err) {
-    enum hs_status status = HS_OK;
-    struct hsp_buffer text = {0};
-    int fd = -1, root = open(spool, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0) {
-        status = hsp_fail_errno(err, HS_E_SPOOL, "open spool %s", spool);
-        goto out;
-    }
-    struct sockaddr_un address;
-    address_of(root, &address);
-    struct timeval patience = {.tv_sec = PATIENCE_S};
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0 ||
-        connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        status =
-            hsp_fail_errno(err, HS_E_SPOOL, "connect to %s/" HSP_CONTROL_NAME, spool);
-        goto out;
-    }
-    status = exchange(fd, request, &text, err);
-    if (status == HS_OK)
-        *answer = hsp_buffer_take(&text, NULL);
-out:
-    if (fd >= 0)
-        close(fd);
-    if (root >= 0)
-        close(root);
-    hsp_buffer_free(&text);
-    return status;
 }

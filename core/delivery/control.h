@@ -7,10 +7,9 @@
 #ifndef HSP_CONTROL_H
 #define HSP_CONTROL_H
 
-#include "../hookspool.h"
+#include "../ask.h"
 #include <poll.h>
 
-#define HSP_CONTROL_NAME "control.sock"
 #define HSP_CONTROL_CLIENTS 8
 
 struct hsp_control;
@@ -27,10 +26,5 @@ void hsp_control_close(struct hsp_control *control);
 unsigned hsp_control_fds(const struct hsp_control *control, struct pollfd *fds);
 /* Accept, read, answer; does not block. */
 void hsp_control_serve(struct hsp_control *control, struct hsp_flusher *flusher);
-
-/* For `hookspool`: ask the daemon at `spool` and get its answer line, free(). HS_E_SPOOL:
- * none listens or it may not be asked. Blocks up to 10 s. */
-enum hs_status hsp_control_ask(const char *spool, const char *request, char **answer,
-                               struct hs_error *err) HS_MUST_CHECK;
 
 #endif

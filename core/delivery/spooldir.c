@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Making, opening and locking the spool, and replacing small files in it. Modes are set
- * with fchmod, whatever the umask. */
+/* Making, opening and locking the spool. Modes are set with fchmod, whatever the umask.
+ */
 #include "config.h"
 
 #include "spooldir.h"
@@ -17,7 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOCK_NAME "daemon.lock"
 #define ROOT_MODE 0755
 #define SEQUENCE_BLOCK (1u << 20)
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -121,16 +120,16 @@ static enum hs_status open_root(struct hsp_spooldir *dir, struct hs_error *err) 
 
 static enum hs_status take_lock(struct hsp_spooldir *dir, struct hs_error *err) {
     dir->lock =
-        openat(dir->root, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+        openat(dir->root, HSP_LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
     if (dir->lock < 0 || fchmod(dir->lock, 0640) != 0)
-        return hsp_fail_errno(err, HS_E_SPOOL, "open %s/" LOCK_NAME, dir->path);
+        return hsp_fail_errno(err, HS_E_SPOOL, "open %s/" HSP_LOCK_NAME, dir->path);
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fcntl(dir->lock, F_OFD_SETLK, &whole) == 0)
         return HS_OK;
     dir->locked_by_other = errno == EAGAIN || errno == EACCES;
     if (dir->locked_by_other)
         return hsp_fail(err, HS_E_SPOOL, "another hookspoold serves %s", dir->path);
-    return hsp_fail_errno(err, HS_E_SPOOL, "lock %s/" LOCK_NAME, dir->path);
+    return hsp_fail_errno(err, HS_E_SPOOL, "lock %s/" HSP_LOCK_NAME, dir->path);
 }
 
 enum hs_status hsp_spooldir_open(struct hsp_spooldir *dir, const char *path,
@@ -166,106 +165,6 @@ void hsp_spooldir_close(struct hsp_spooldir *dir) {
     dir->root = dir->lock = -1;
     free(dir->path);
     dir->path = NULL;
-}
-
-bool hsp_spooldir_is_served(const char *path) {
-    int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int lock = root < 0 ? -1 : openat(root, LOCK_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    /* Asked, not tried: a try would be in the way of a daemon that starts. */
-    struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-    bool served =
-        lock >= 0 && fcntl(lock, F_OFD_GETLK, &whole) == 0 && whole.l_type == F_WRLCK;
-    if (lock >= 0)
-        close(lock);
-    if (root >= 0)
-        close(root);
-    return served;
-}
-
-/* Small files -------------------------------------------------------------------------
- */
-
-int hsp_write_all(int fd, const char *bytes, size_t length) {
-    while (length > 0) {
-        ssize_t written = write(fd, bytes, length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -1;
-        bytes += written;
-        length -= (size_t)written;
-    }
-    return 0;
-}
-
-enum hs_status hsp_replace_file(int dirfd, const char *name, mode_t mode,
-                                const char *bytes, size_t length, bool durable,
-                                struct hs_error *err) {
-    char temporary[96];
-    snprintf(temporary, sizeof temporary, ".%s.new", name);
-    enum hs_status status = HS_OK;
-    int fd = openat(dirfd, temporary,
-                    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
-    if (fd < 0 || fchmod(fd, mode) != 0 || hsp_write_all(fd, bytes, length) != 0 ||
-        (durable && fsync(fd) != 0))
-        status = hsp_fail_errno(err, HS_E_IO, "write %s", temporary);
-    if (fd >= 0 && close(fd) != 0 && status == HS_OK)
-        status = hsp_fail_errno(err, HS_E_IO, "close %s", temporary);
-    if (status == HS_OK && renameat(dirfd, temporary, dirfd, name) != 0)
-        status = hsp_fail_errno(err, HS_E_IO, "rename %s to %s", temporary, name);
-    if (status == HS_OK && durable && fsync(dirfd) != 0)
-        status = hsp_fail_errno(err, HS_E_IO, "sync the folder of %s", name);
-    if (status != HS_OK && fd >= 0)
-        unlinkat(dirfd, temporary, 0);
-    return status;
-}
-
-/* Read `fd` up to its end into `bytes` (`size` long); the length, or -1. */
-static ssize_t read_all(int fd, char *bytes, size_t size) {
-    size_t length = 0;
-    while (length < size) {
-        ssize_t got = read(fd, bytes + length, size - length);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -1;
-        if (got == 0)
-            break;
-        length += (size_t)got;
-    }
-    return (ssize_t)length;
-}
-
-char *hsp_read_file(int dirfd, const char *name, size_t max, size_t *length,
-                    struct stat *info) {
-    char *bytes = NULL, *room = NULL;
-    struct stat own;
-    int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &own) != 0)
-        goto out;
-    errno = EINVAL;
-    if (!S_ISREG(own.st_mode))
-        goto out;
-    errno = EFBIG;
-    if (own.st_size > (off_t)max)
-        goto out;
-    room = malloc((size_t)own.st_size + 1);
-    ssize_t got = room == NULL ? -1 : read_all(fd, room, (size_t)own.st_size);
-    if (got < 0)
-        goto out;
-    room[got] = '\0';
-    *length = (size_t)got;
-    if (info != NULL)
-        *info = own;
-    bytes = room;
-    room = NULL;
-out:;
-    int saved = errno;
-    free(room);
-    if (fd >= 0)
-        close(fd);
-    errno = saved;
-    return bytes;
 }
 
 /* Sequence ----------------------------------------------------------------------------

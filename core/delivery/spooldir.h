@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The daemon's hold on a spool: its folders, its lock, and the small files in state/. */
+/* The daemon's hold on a spool: its folders, its lock, and the sequence. */
 #ifndef HSP_SPOOLDIR_H
 #define HSP_SPOOLDIR_H
 
+#include "../file.h"
+#include "../lock.h"
 #include "../spool.h"
-#include <sys/stat.h>
 
 /* Folders as descriptors; -1 where not open. Everything below is reached through them,
  * never by path. */
@@ -32,28 +33,6 @@ enum hs_status hsp_make_path(const char *path, struct hs_error *err) HS_MUST_CHE
 enum hs_status hsp_spooldir_open(struct hsp_spooldir *dir, const char *path,
                                  struct hs_error *err) HS_MUST_CHECK;
 void hsp_spooldir_close(struct hsp_spooldir *dir);
-
-/* Does a daemon run on the spool at `path`? Asks the lock; false too where there is no
- * spool. */
-bool hsp_spooldir_is_served(const char *path);
-
-/* Replace the file `name` in `dirfd` by `bytes`: temporary file, fsync (with `durable`),
- * rename, fsync of the folder (likewise). HS_E_IO, HS_E_FULL: the old one is still there,
- * unless the fsync of the folder failed.
- */
-enum hs_status hsp_replace_file(int dirfd, const char *name, mode_t mode,
-                                const char *bytes, size_t length, bool durable,
-                                struct hs_error *err) HS_MUST_CHECK;
-
-/* Write it all, whatever the kernel takes at once. -1 and errno. */
-int hsp_write_all(int fd, const char *bytes, size_t length);
-
-/* Read a file of at most `max` bytes whole; free(). It must be a regular file: NULL and
- * ELOOP, ENXIO, EINVAL, EFBIG or what the step failed with in errno otherwise. `info`
- * (may be NULL) is what it was when it was read. Never blocks on a FIFO, never follows a
- * link. */
-char *hsp_read_file(int dirfd, const char *name, size_t max, size_t *length,
-                    struct stat *info);
 
 #define HSP_SEQUENCE_LIMIT (UINT64_C(1) << 62) /* beyond any honest count */
 

@@ -134,6 +134,8 @@ static int in_flight(const struct hsp_flusher *flusher) {
 static void begin_stop(struct hsp_flusher *flusher, int64_t now_ms) {
     if (flusher->stop_at_ms == 0)
         flusher->stop_at_ms = now_ms + PATIENCE_MS;
+        hsp_supervisor_stopping(&flusher->supervisor);
+    }
 }
 
 static void read_signals(struct hsp_flusher *flusher, int signal_fd, int64_t now_ms) {
@@ -177,7 +179,8 @@ static bool is_over(struct hsp_flusher *flusher, int64_t now_ms) {
 static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t next_due(const struct hsp_flusher *flusher, int64_t now_ms) {
-    int64_t due = hsp_report_due(flusher);
+    int64_t due =
+        earlier(hsp_report_due(flusher), hsp_supervisor_due(&flusher->supervisor));
     if (flusher->placing == NULL && flusher->stop_at_ms == 0)
         due = earlier(due, hsp_notice_due(flusher->notice));
     if (flusher->placing == NULL && has_endpoint(flusher) && flusher->stop_at_ms == 0 &&
@@ -252,6 +255,7 @@ static void loop(struct hsp_flusher *flusher, int signal_fd) {
         if (waiting(flusher) == 0)
             hsp_copies_clear(&flusher->copies); /* nothing will be read from them */
         hsp_report_write(flusher, now_ms, false);
+        hsp_supervisor_ping(&flusher->supervisor, now_ms);
     }
 }
 
@@ -293,12 +297,14 @@ static int run(struct hsp_flusher *flusher, const struct hsp_flusher_options *op
         flusher->recordable = hsp_journal_reserve(flusher->journal, 1, NULL) == HS_OK;
     if (status != HS_OK) {
         hsp_log(HSP_LOG_ERROR, "%s", err.text);
+        hsp_supervisor_status(&flusher->supervisor, err.text);
         return exit_status(status);
     }
     hsp_report_write(flusher, hsp_now_ms(CLOCK_BOOTTIME), true);
     hsp_log(HSP_LOG_INFO, "%s serves %s: %zu endpoints, %zu events waiting",
             PACKAGE_STRING, flusher->dir.path, flusher->settings->endpoint_count,
             waiting(flusher));
+    hsp_supervisor_ready(&flusher->supervisor);
     loop(flusher, signal_fd);
     hsp_report_write(flusher, hsp_now_ms(CLOCK_BOOTTIME), true);
     hsp_log(HSP_LOG_INFO, "ended: %zu events waiting", waiting(flusher));
@@ -321,9 +327,11 @@ int hsp_flusher_run(const struct hsp_flusher_options *options) {
     }
     umask(077);
     raise_limit();
+    hsp_supervisor_open(&flusher.supervisor);
     srandom((unsigned)hsp_now_ms(CLOCK_REALTIME) ^ (unsigned)getpid());
     int result = run(&flusher, options, signal_fd);
     hsp_start_close(&flusher);
+    hsp_supervisor_close(&flusher.supervisor);
     curl_global_cleanup();
     close(signal_fd);
     return result;

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "placing.h"
 #include "settings.h"
+#include "supervisor.h"
 
 #define HSP_RETRY_MS 1000 /* after a step that failed for want of space or the like */
 
@@ -39,6 +40,7 @@ struct hsp_flusher {
     int64_t reserve_again_ms; /* when to ask for room again while not `recordable` */
     bool recordable;          /* the journal has room for what is in flight */
 
+    struct hsp_supervisor supervisor;
     bool drain;         /* deliver what is due, then end */
     int64_t stop_at_ms; /* 0: running; else no new requests, and the boot clock's end of
                            patience */

@@ -7,6 +7,7 @@
 #include "../payload.h"
 #include "flusher.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -110,11 +111,40 @@ char *hsp_report_text(const struct hsp_flusher *flusher) {
     return copy;
 }
 
+/* What `systemctl status` shows: "2 endpoints, 7 events waiting; main: backoff". */
+static void tell_supervisor(struct hsp_flusher *flusher) {
+    struct hsp_buffer line = {0}, trouble = {0};
+    size_t waiting = hsp_notice_count(flusher->notice);
+    int64_t dead = 0;
+    for (const struct hsp_endpoint *e = flusher->endpoints; e != NULL; e = e->next) {
+        waiting += hsp_queue_count(e->queue);
+        dead += e->dead;
+        enum hsp_endpoint_state state = hsp_endpoint_state(e);
+        if (state != HSP_STATE_OK &&
+            (e->settings != NULL || hsp_queue_count(e->queue) > 0 || e->dead > 0))
+            hsp_buffer_print(&trouble, "; %s: %s", e->name,
+                             hsp_endpoint_state_text(state));
+    }
+    hsp_buffer_print(&line, "%zu endpoints, %zu events waiting",
+                     flusher->settings->endpoint_count, waiting);
+    if (dead > 0)
+        hsp_buffer_print(&line, ", %" PRId64 " dead letters", dead);
+    if (flusher->short_of_space || !flusher->recordable)
+        hsp_buffer_print(&line, "; short of space");
+    if (trouble.length > 0)
+        hsp_buffer_append(&line, trouble.data, trouble.length);
+    if (!line.failed && !trouble.failed)
+        hsp_supervisor_status(&flusher->supervisor, line.data);
+    hsp_buffer_free(&line);
+    hsp_buffer_free(&trouble);
+}
+
 void hsp_report_write(struct hsp_flusher *flusher, int64_t now_ms, bool force) {
     if (!force && (!flusher->changed || now_ms - flusher->reported_ms < INTERVAL_MS))
         return;
     flusher->changed = false;
     flusher->reported_ms = now_ms;
+    tell_supervisor(flusher);
     char *text = hsp_report_text(flusher);
     if (text == NULL)
         return;

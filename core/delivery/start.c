@@ -123,10 +123,9 @@ enum hs_status hsp_flusher_check(const char *path, struct hsp_settings **setting
     return status;
 }
 
-void hsp_start_reload(struct hsp_flusher *flusher) {
+static void reload(struct hsp_flusher *flusher) {
     struct hs_error err = {0};
     struct hsp_settings *fresh = NULL;
-    flusher->reload_wanted = false;
     if (hsp_flusher_check(flusher->settings->path, &fresh, &err) != HS_OK) {
         hsp_log(HSP_LOG_ERROR, "%s: the old configuration stays", err.text);
         return;
@@ -145,6 +144,13 @@ void hsp_start_reload(struct hsp_flusher *flusher) {
     hsp_notice_rescan(flusher->notice);
     hsp_log(HSP_LOG_NOTICE, "configuration reloaded: %zu endpoints",
             fresh->endpoint_count);
+}
+
+void hsp_start_reload(struct hsp_flusher *flusher) {
+    flusher->reload_wanted = false;
+    hsp_supervisor_reloading(&flusher->supervisor);
+    reload(flusher);
+    hsp_supervisor_ready(&flusher->supervisor);
 }
 
 /* Start

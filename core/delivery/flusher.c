@@ -132,7 +132,7 @@ static int in_flight(const struct hsp_flusher *flusher) {
 }
 
 static void begin_stop(struct hsp_flusher *flusher, int64_t now_ms) {
-    if (flusher->stop_at_ms == 0)
+    if (flusher->stop_at_ms == 0) {
         flusher->stop_at_ms = now_ms + PATIENCE_MS;
         hsp_supervisor_stopping(&flusher->supervisor);
     }

@@ -7,21 +7,15 @@
 #include "http.h"
 
 #include "../error.h"
+#include "request.h"
 
 #include <curl/curl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
-#include <time.h>
 
 #define BODY_MAX                                                                         \
     65536           /* of an answer: then the connection is closed, the status stands */
 #define IDLE_MAX 64 /* easy handles kept for reuse */
-#define HEADER_MAX 512
-#define RETRY_AFTER "Retry-After:"
-#define RETRY_AFTER_LENGTH (sizeof RETRY_AFTER - 1)
 
 struct hsp_transfer {
     struct hsp_request request;
@@ -70,19 +64,6 @@ static void free_transfer(struct hsp_transfer *transfer) {
 /* What libcurl calls
  * ------------------------------------------------------------------------ */
 
-/* RFC 9110, section 10.2.3: seconds or a date; -1: neither. A number beyond all bounds
- * stays a large one. */
-static int64_t retry_after(const char *value, size_t length) {
-    char text[64];
-    snprintf(text, sizeof text, "%.*s", (int)length, value);
-    char *end, *start = text + strspn(text, " \t");
-    long long seconds = strtoll(start, &end, 10);
-    if (end > start && *start != '-' && strspn(end, " \t\r\n") == strlen(end))
-        return seconds;
-    time_t at = curl_getdate(start, NULL), now = time(NULL);
-    return at == -1 ? -1 : at > now ? at - now : 0;
-}
-
 static size_t take_header(char *bytes, size_t size, size_t count, void *owner) {
     struct hsp_transfer *transfer = owner;
     long status = 0;
@@ -91,10 +72,7 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *owner) {
      * not count. */
     if (size * count == 2 && bytes[0] == '\r' && status >= 200)
         transfer->head_complete = true;
-    if (size * count > RETRY_AFTER_LENGTH &&
-        strncasecmp(bytes, RETRY_AFTER, RETRY_AFTER_LENGTH) == 0)
-        transfer->retry_after_s =
-            retry_after(bytes + RETRY_AFTER_LENGTH, size * count - RETRY_AFTER_LENGTH);
+    hsp_request_take_retry_after(bytes, size * count, &transfer->retry_after_s);
     return size * count;
 }
 
@@ -112,52 +90,17 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *owner) {
 /* Setting up
  * -------------------------------------------------------------------------------- */
 
-static void limit_protocols(CURL *easy) {
-#if LIBCURL_VERSION_NUM >= 0x075500
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
-#endif
-}
-
-static void set_tls(CURL *easy, const struct hsp_endpoint_settings *settings) {
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (settings->ca_file != NULL) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* that authority and no other */
-    }
-    if (settings->cert_file != NULL)
-        curl_easy_setopt(easy, CURLOPT_SSLCERT, settings->cert_file);
-    if (settings->key_file != NULL)
-        curl_easy_setopt(easy, CURLOPT_SSLKEY, settings->key_file);
-}
-
 /* Options that are the same for every request to the endpoint. */
-static CURLcode set_up(struct hsp_transfer *transfer,
-                       const struct hsp_endpoint_settings *settings) {
+static bool set_up(struct hsp_transfer *transfer,
+                   const struct hsp_endpoint_settings *settings) {
     CURL *easy = transfer->easy;
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_POST, 1L);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)settings->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    limit_protocols(easy);
-    set_tls(easy, settings);
-    /* "" where none is configured: what the environment says does not count. */
-    curl_easy_setopt(easy, CURLOPT_PROXY, settings->proxy != NULL ? settings->proxy : "");
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-    if (settings->source_address != NULL)
-        curl_easy_setopt(easy, CURLOPT_INTERFACE, settings->source_address);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-    return curl_easy_setopt(easy, CURLOPT_URL, settings->url);
+    return hsp_request_set_up(easy, settings);
 }
 
 /* An idle transfer with the endpoint's present options, or a new one; NULL: out of
@@ -175,7 +118,7 @@ static struct hsp_transfer *get_transfer(struct hsp_http *http,
     if (fresh == NULL)
         return NULL;
     fresh->easy = curl_easy_init();
-    if (fresh->easy != NULL && set_up(fresh, endpoint->settings) == CURLE_OK)
+    if (fresh->easy != NULL && set_up(fresh, endpoint->settings))
         return fresh;
     free_transfer(fresh);
     return NULL;
@@ -194,55 +137,9 @@ static void put_back(struct hsp_http *http, struct hsp_transfer *transfer) {
     push(&http->idle, transfer);
 }
 
-static bool add_header(struct hsp_transfer *transfer, const char *name,
-                       const char *value) {
-    char line[HEADER_MAX];
-    snprintf(line, sizeof line, "%s: %s", name, value);
-    struct curl_slist *more = curl_slist_append(transfer->headers, line);
-    if (more != NULL)
-        transfer->headers = more;
-    return more != NULL;
-}
-
-/* Standard Webhooks: id, time and signatures beside the StatusPageOne one. */
-static bool add_standard(struct hsp_transfer *transfer, const char *body, size_t length,
-                         struct hs_error *err) {
-    const struct hsp_request *request = &transfer->request;
-    int64_t now_s = hsp_now_ms(CLOCK_REALTIME) / 1000;
-    char *signature = NULL, timestamp[24];
-    snprintf(timestamp, sizeof timestamp, "%lld", (long long)now_s);
-    if (hsp_sign_standard(request->endpoint->signer, request->id, now_s, body, length,
-                          &signature, err) != HS_OK)
-        return false;
-    bool ok = add_header(transfer, "webhook-id", request->id) &&
-              add_header(transfer, "webhook-timestamp", timestamp) &&
-              add_header(transfer, "webhook-signature", signature);
-    free(signature);
-    return ok;
-}
-
-static enum hs_status set_headers(struct hsp_transfer *transfer, const char *body,
-                                  size_t length, struct hs_error *err) {
-    const struct hsp_endpoint *endpoint = transfer->request.endpoint;
-    char signature[HSP_SIGNATURE_LENGTH + 1];
-    enum hs_status status =
-        hsp_sign_statuspageone(endpoint->signer, body, length, signature, err);
-    if (status != HS_OK)
-        return status;
-    bool ok = add_header(transfer, "Content-Type", "application/json") &&
-              add_header(transfer, "X-StatusPageOne-Signature", signature) &&
-              add_header(transfer, "X-Hookspool-Delivery", transfer->request.id) &&
-              add_header(transfer, "Expect", ""); /* no waiting for "100 Continue" */
-    if (ok && endpoint->settings->standard_webhooks)
-        ok = add_standard(transfer, body, length, err);
-    return ok ? HS_OK : hsp_fail(err, HS_E_NOMEM, "sign a request: out of memory");
-}
-
 enum hs_status hsp_http_start_steal(struct hsp_http *http,
                                     const struct hsp_request *request,
                                     struct hsp_waiting *waiting, struct hs_error *err) {
-    const char *body = waiting->event.body;
-    size_t length = waiting->event.body_length;
     struct hsp_transfer *transfer = get_transfer(http, request->endpoint);
     if (transfer == NULL) {
         hsp_waiting_free(waiting);
@@ -256,10 +153,12 @@ enum hs_status hsp_http_start_steal(struct hsp_http *http,
     transfer->retry_after_s = -1;
     transfer->received = transfer->excerpt_length = 0;
     transfer->excerpt[0] = transfer->error[0] = '\0';
-    enum hs_status status = set_headers(transfer, body, length, err);
-    curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
-    curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, body);
-    curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
+    const struct hsp_message message = {transfer->request.id,
+                                        transfer->waiting.event.body,
+                                        transfer->waiting.event.body_length};
+    enum hs_status status = hsp_request_set_message(
+        transfer->easy, request->endpoint->settings, request->endpoint->signer, &message,
+        &transfer->headers, err);
     if (status == HS_OK && curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK)
         status = hsp_fail(err, HS_E_NOMEM, "start a request: out of memory");
     if (status == HS_OK)

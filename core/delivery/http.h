@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Posting bodies: libcurl's multi interface, connections reused, nothing followed,
- * nothing taken from the environment. The one module that knows libcurl. Main loop only.
- */
+/* Posting bodies: libcurl's multi interface, connections reused, requests made
+ * by request.c. Main loop only. */
 #ifndef HSP_HTTP_H
 #define HSP_HTTP_H
 

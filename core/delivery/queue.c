@@ -4,59 +4,12 @@
  * ordered by the head's sequence and by its due time. */
 #include "config.h"
 
-#include "queue.h"
+#include "queue_lines.h"
 
 #include "../error.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define NONE UINT32_MAX
-#define CHUNK_BITS 12
-#define CHUNK_SIZE (1u << CHUNK_BITS)
-
-struct item {
-    uint64_t sequence;
-    uint32_t size, offset;
-    uint32_t next;
-};
-
-enum place { FREE, READY, WAITING, BUSY };
-
-struct line {
-    uint64_t object;
-    int64_t due_ms;
-    int64_t due_s;
-    uint32_t head, tail; /* items */
-    uint32_t chain;      /* next line of the hash bucket, or of the free list */
-    uint32_t heap_index;
-    uint16_t code;
-    uint8_t attempts;
-    uint8_t place : 2;
-    uint8_t suspect : 1;
-};
-
-struct heap {
-    uint32_t *lines;
-    uint32_t count;
-};
-
-struct hsp_queue {
-    struct item **chunks;
-    uint32_t chunk_count;
-    uint32_t free_item;
-    struct line *lines;
-    uint32_t line_capacity;
-    uint32_t free_line;
-    uint32_t *buckets; /* line_capacity of them, a power of two */
-    struct heap ready, waiting;
-    size_t count;
-    int64_t bytes;
-};
-
-static struct item *item_at(const struct hsp_queue *queue, uint32_t index) {
-    return &queue->chunks[index >> CHUNK_BITS][index & (CHUNK_SIZE - 1)];
-}
 
 /* Heaps -------------------------------------------------------------------------------
  */
@@ -69,7 +22,8 @@ static bool before(const struct hsp_queue *queue, uint32_t a, uint32_t b) {
     const struct line *left = &queue->lines[a], *right = &queue->lines[b];
     if (left->place == WAITING && left->due_ms != right->due_ms)
         return left->due_ms < right->due_ms;
-    return item_at(queue, left->head)->sequence < item_at(queue, right->head)->sequence;
+    return hsp_queue_item(queue, left->head)->sequence <
+           hsp_queue_item(queue, right->head)->sequence;
 }
 
 static void heap_set(struct hsp_queue *queue, struct heap *heap, uint32_t index,
@@ -108,7 +62,7 @@ static void enter(struct hsp_queue *queue, uint32_t line, enum place place) {
     heap_settle(queue, heap, heap->count - 1);
 }
 
-static void leave(struct hsp_queue *queue, uint32_t line) {
+void hsp_queue_leave(struct hsp_queue *queue, uint32_t line) {
     struct heap *heap = heap_of(queue, &queue->lines[line]);
     uint32_t index = queue->lines[line].heap_index;
     uint32_t last = heap->lines[--heap->count];
@@ -121,11 +75,11 @@ static void leave(struct hsp_queue *queue, uint32_t line) {
 /* Lines and items -----------------------------------------------------------------------
  */
 
-static uint32_t *bucket_of(struct hsp_queue *queue, uint64_t object) {
+static uint32_t *bucket_of(const struct hsp_queue *queue, uint64_t object) {
     return &queue->buckets[(object ^ (object >> 32)) & (queue->line_capacity - 1)];
 }
 
-static uint32_t find_line(struct hsp_queue *queue, uint64_t object) {
+uint32_t hsp_queue_find(const struct hsp_queue *queue, uint64_t object) {
     if (queue->line_capacity == 0)
         return NONE;
     uint32_t line = *bucket_of(queue, object);
@@ -169,7 +123,7 @@ static bool grow_lines(struct hsp_queue *queue) {
     return true;
 }
 
-static uint32_t new_line(struct hsp_queue *queue, uint64_t object) {
+uint32_t hsp_queue_new_line(struct hsp_queue *queue, uint64_t object) {
     if (queue->free_line == NONE && !grow_lines(queue))
         return NONE;
     uint32_t line = queue->free_line;
@@ -181,7 +135,7 @@ static uint32_t new_line(struct hsp_queue *queue, uint64_t object) {
     return line;
 }
 
-static void end_line(struct hsp_queue *queue, uint32_t line) {
+void hsp_queue_end_line(struct hsp_queue *queue, uint32_t line) {
     uint32_t *link = bucket_of(queue, queue->lines[line].object);
     while (*link != line)
         link = &queue->lines[*link].chain;
@@ -234,41 +188,68 @@ void hsp_queue_free(struct hsp_queue *queue) {
     free(queue);
 }
 
-/* Make `line`, whose head has just been set, take part in the race. */
-static void set_going(struct hsp_queue *queue, uint32_t line, int64_t due_ms) {
+/* Make `line`, whose head has just been set, take part in the race, unless that is held.
+ */
+void hsp_queue_set_going(struct hsp_queue *queue, uint32_t line, int64_t due_ms) {
     queue->lines[line].due_ms = due_ms;
-    enter(queue, line, due_ms > 0 ? WAITING : READY);
+    if (hsp_queue_item(queue, queue->lines[line].head)->held)
+        queue->lines[line].place = BUSY;
+    else
+        enter(queue, line, due_ms > 0 ? WAITING : READY);
 }
 
-enum hs_status hsp_queue_add(struct hsp_queue *queue, const struct hsp_entry *entry,
-                             int64_t due_ms, struct hs_error *err) {
+uint32_t hsp_queue_new_item(struct hsp_queue *queue, const struct hsp_entry *entry) {
     if (queue->free_item == NONE && !grow_items(queue))
-        return hsp_fail(err, HS_E_NOMEM, "queue an event: out of memory");
-    uint32_t index = find_line(queue, entry->object);
-    if (index == NONE)
-        index = new_line(queue, entry->object);
-    if (index == NONE)
-        return hsp_fail(err, HS_E_NOMEM, "queue an event: out of memory");
+        return NONE;
     uint32_t fresh = queue->free_item;
-    struct item *item = item_at(queue, fresh);
+    struct item *item = hsp_queue_item(queue, fresh);
     queue->free_item = item->next;
     *item = (struct item){.sequence = entry->sequence,
                           .size = entry->size,
                           .offset = entry->offset,
                           .next = NONE};
+    queue->count++;
+    queue->bytes += entry->size;
+    return fresh;
+}
+
+void hsp_queue_free_item(struct hsp_queue *queue, uint32_t index) {
+    struct item *item = hsp_queue_item(queue, index);
+    queue->count--;
+    queue->bytes -= item->size;
+    item->next = queue->free_item;
+    queue->free_item = index;
+}
+
+void hsp_queue_forget_head(struct line *line) {
+    line->attempts = 0;
+    line->due_s = 0;
+    line->code = 0;
+    line->suspect = 0;
+}
+
+enum hs_status hsp_queue_add(struct hsp_queue *queue, const struct hsp_entry *entry,
+                             int64_t due_ms, struct hs_error *err) {
+    uint32_t index = hsp_queue_find(queue, entry->object);
+    if (index == NONE)
+        index = hsp_queue_new_line(queue, entry->object);
+    uint32_t fresh = index == NONE ? NONE : hsp_queue_new_item(queue, entry);
+    if (fresh == NONE) {
+        if (index != NONE && queue->lines[index].head == NONE)
+            hsp_queue_end_line(queue, index);
+        return hsp_fail(err, HS_E_NOMEM, "queue an event: out of memory");
+    }
     struct line *line = &queue->lines[index];
     if (line->tail != NONE)
-        item_at(queue, line->tail)->next = fresh;
+        hsp_queue_item(queue, line->tail)->next = fresh;
     line->tail = fresh;
     if (line->head == NONE) {
         line->head = fresh;
         line->attempts = (uint8_t)entry->attempts;
         line->code = (uint16_t)entry->code;
         line->due_s = entry->due_s;
-        set_going(queue, index, due_ms);
+        hsp_queue_set_going(queue, index, due_ms);
     }
-    queue->count++;
-    queue->bytes += entry->size;
     return HS_OK;
 }
 
@@ -276,7 +257,7 @@ static void ripen(struct hsp_queue *queue, int64_t now_ms) {
     while (queue->waiting.count > 0 &&
            queue->lines[queue->waiting.lines[0]].due_ms <= now_ms) {
         uint32_t line = queue->waiting.lines[0];
-        leave(queue, line);
+        hsp_queue_leave(queue, line);
         enter(queue, line, READY);
     }
 }
@@ -312,7 +293,7 @@ int64_t hsp_queue_next_due(const struct hsp_queue *queue) {
 void hsp_queue_head(const struct hsp_queue *queue, hsp_line line,
                     struct hsp_entry *head) {
     const struct line *from = &queue->lines[line];
-    const struct item *item = item_at(queue, from->head);
+    const struct item *item = hsp_queue_item(queue, from->head);
     *head = (struct hsp_entry){
         .sequence = item->sequence,
         .object = from->object,
@@ -325,7 +306,7 @@ void hsp_queue_head(const struct hsp_queue *queue, hsp_line line,
 }
 
 void hsp_queue_start(struct hsp_queue *queue, hsp_line line) {
-    leave(queue, line);
+    hsp_queue_leave(queue, line);
     queue->lines[line].place = BUSY;
 }
 
@@ -336,7 +317,7 @@ void hsp_queue_stay(struct hsp_queue *queue, hsp_line line, const struct hsp_ent
     to->due_s = named->due_s;
     to->code = (uint16_t)named->code;
     to->suspect = suspect;
-    set_going(queue, line, due_ms);
+    hsp_queue_set_going(queue, line, due_ms);
 }
 
 bool hsp_queue_is_suspect(const struct hsp_queue *queue, hsp_line line) {
@@ -346,21 +327,14 @@ bool hsp_queue_is_suspect(const struct hsp_queue *queue, hsp_line line) {
 void hsp_queue_advance(struct hsp_queue *queue, hsp_line line) {
     struct line *from = &queue->lines[line];
     uint32_t gone = from->head;
-    struct item *item = item_at(queue, gone);
-    queue->count--;
-    queue->bytes -= item->size;
-    from->head = item->next;
-    item->next = queue->free_item;
-    queue->free_item = gone;
+    from->head = hsp_queue_item(queue, gone)->next;
+    hsp_queue_free_item(queue, gone);
     if (from->head == NONE) {
-        end_line(queue, line);
+        hsp_queue_end_line(queue, line);
         return;
     }
-    from->attempts = 0;
-    from->due_s = 0;
-    from->code = 0;
-    from->suspect = 0;
-    set_going(queue, line, 0);
+    hsp_queue_forget_head(from);
+    hsp_queue_set_going(queue, line, 0);
 }
 
 void hsp_queue_wake(struct hsp_queue *queue, bool all) {
@@ -378,8 +352,8 @@ hsp_line hsp_queue_oldest(const struct hsp_queue *queue) {
     uint32_t best = queue->ready.count > 0 ? queue->ready.lines[0] : NONE;
     for (uint32_t i = 0; i < queue->waiting.count; i++) {
         uint32_t line = queue->waiting.lines[i];
-        if (best == NONE || item_at(queue, queue->lines[line].head)->sequence <
-                                item_at(queue, queue->lines[best].head)->sequence)
+        if (best == NONE || hsp_queue_item(queue, queue->lines[line].head)->sequence <
+                                hsp_queue_item(queue, queue->lines[best].head)->sequence)
             best = line;
     }
     return best;
@@ -394,10 +368,10 @@ void hsp_queue_each_from(const struct hsp_queue *queue, uint64_t first,
             continue;
         struct hsp_entry entry;
         hsp_queue_head(queue, i, &entry);
-        for (uint32_t at = line->head; at != NONE; at = item_at(queue, at)->next) {
-            entry.sequence = item_at(queue, at)->sequence;
-            entry.size = item_at(queue, at)->size;
-            entry.offset = item_at(queue, at)->offset;
+        for (uint32_t at = line->head; at != NONE; at = hsp_queue_item(queue, at)->next) {
+            entry.sequence = hsp_queue_item(queue, at)->sequence;
+            entry.size = hsp_queue_item(queue, at)->size;
+            entry.offset = hsp_queue_item(queue, at)->offset;
             if (entry.sequence >= first)
                 each(context, &entry);
             entry.attempts = entry.code = 0; /* only a head has any */

@@ -52,6 +52,31 @@ void hsp_queue_advance(struct hsp_queue *queue, hsp_line line);
  * attempt, or `all`. */
 void hsp_queue_wake(struct hsp_queue *queue, bool all);
 
+/* Out of turn: what a person asks for. An event that is held keeps its place, and it and
+ * all behind it wait until it is released or removed. Lines are found by object. */
+enum hsp_hold {
+    HSP_HOLD_DONE,
+    HSP_HOLD_MISSING, /* no such event waits */
+    HSP_HOLD_THERE,   /* insert: it waits already */
+    HSP_HOLD_BUSY,    /* it is under way, or held; insert: a newer one is under way */
+    HSP_HOLD_NOMEM,
+};
+/* Hold a waiting event. `entry` is filled as its file is named. */
+enum hsp_hold hsp_queue_hold(struct hsp_queue *queue, uint64_t object, uint64_t sequence,
+                             struct hsp_entry *entry);
+/* Put an event, held, where its number says. A head that it displaces is named in
+ * `displaced` (sequence 0: none) if its file has to be named anew, without attempts and
+ * due time, before anything of this line is released. */
+enum hsp_hold hsp_queue_insert(struct hsp_queue *queue, const struct hsp_entry *entry,
+                               struct hsp_entry *displaced);
+/* A held event waits again, due at once; its file is named as `entry` says. */
+void hsp_queue_release(struct hsp_queue *queue, const struct hsp_entry *entry);
+/* A held event has gone for good. Of `entry` object and sequence count. */
+void hsp_queue_remove(struct hsp_queue *queue, const struct hsp_entry *entry);
+/* A waiting event that heads its line is due at once. */
+enum hsp_hold hsp_queue_hurry(struct hsp_queue *queue, uint64_t object,
+                              uint64_t sequence);
+
 /* The line with the oldest head of all that are not busy; HSP_NO_LINE: none. Looks at
  * every line. */
 hsp_line hsp_queue_oldest(const struct hsp_queue *queue);

@@ -332,6 +332,70 @@ static void test_credentials_directory(void **state) {
     hsp_signer_free(load(relative, 1, false));
 }
 
+/* Checking
+ * ------------------------------------------------------------------------------------ */
+
+static void check_digest(const char *secret, bool standard, enum hsp_key key,
+                         enum hsp_scheme scheme, const char *expected) {
+    char digest[HSP_DIGEST_TEXT_MAX + 1];
+    struct hsp_signer *signer = load_bytes(secret, strlen(secret), standard);
+    assert_int_equal(hsp_signer_count(signer), 1);
+    assert_int_equal(hsp_signer_digest(signer, 0, key, scheme, "{}", 2, digest, NULL),
+                     HS_OK);
+    assert_string_equal(digest, expected);
+    hsp_signer_free(signer);
+}
+
+/* printf {} | openssl dgst -sha256 -mac HMAC -macopt hexkey:… */
+static void test_mistaken_keys(void **state) {
+    static const struct {
+        const char *secret;
+        enum hsp_key key;
+        const char *hex, *base64;
+    } cases[] = {
+        {"Jefe", HSP_KEY_RIGHT,
+         "7bb7ae87018c3fb8b9be866ac39dea2bcc1ad2c907c314bbcad059bdeee591d6",
+         "e7euhwGMP7i5voZqw53qK8wa0skHwxS7ytBZve7lkdY="},
+        {"Jefe", HSP_KEY_LF,
+         "beb88ef38e1a7cbc070c0d3de1d03a3b6d9be291a59047b4c65672d0e90a8fee",
+         "vriO844afLwHDA094dA6O22b4pGlkEe0xlZy0OkKj+4="},
+        {"Jefe", HSP_KEY_CRLF,
+         "2cfc6db1a9a3b7b78222e1e5ea129ed0092b4f74058f67c987dbd19184535215",
+         "LPxtsamjt7eCIuHl6hKe0AkrT3QFj2fJh9vRkYRTUhU="},
+        {"Jefe", HSP_KEY_TRIMMED, "", ""},
+        {" Jefe \n", HSP_KEY_TRIMMED,
+         "7bb7ae87018c3fb8b9be866ac39dea2bcc1ad2c907c314bbcad059bdeee591d6",
+         "e7euhwGMP7i5voZqw53qK8wa0skHwxS7ytBZve7lkdY="},
+        {"Jefe", HSP_KEY_OTHER, "", ""},
+        {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", HSP_KEY_RIGHT,
+         "6cbbcdf2c8016ca85b50543b19e8e121ef16137967bdfa3ce660972922bafaeb",
+         "CXXb9kYZsjIJac+Bhp1j7wYKCpUs/kmK560scKgo0eg="},
+        {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", HSP_KEY_OTHER,
+         "0975dbf64619b2320969cf81869d63ef060a0a952cfe498ae7ad2c70a828d1e8",
+         "bLvN8sgBbKhbUFQ7GejhIe8WE3lnvfo85mCXKSK6+us="},
+        {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", HSP_KEY_LF,
+         "db8da590f604a64541cf54cad2081569fc5ef1d34e8d96c5bf77cc011c9c7ee4", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        check_digest(cases[i].secret, true, cases[i].key, HSP_SCHEME_STATUSPAGEONE,
+                     cases[i].hex);
+        check_digest(cases[i].secret, true, cases[i].key, HSP_SCHEME_STANDARD,
+                     cases[i].base64);
+    }
+    check_digest("Jefe", false, HSP_KEY_RIGHT, HSP_SCHEME_STANDARD, "");
+    check_digest("whsec_AAAA", false, HSP_KEY_OTHER, HSP_SCHEME_STATUSPAGEONE, "");
+}
+
+static void test_equal(void **state) {
+    (void)state;
+    assert_true(hsp_signature_equal("", ""));
+    assert_true(hsp_signature_equal("ab", "ab"));
+    assert_false(hsp_signature_equal("ab", "aB"));
+    assert_false(hsp_signature_equal("ab", "abc"));
+    assert_false(hsp_signature_equal("ab", ""));
+}
+
 /* Failures
  * ------------------------------------------------------------------------------------ */
 
@@ -398,6 +462,8 @@ int main(void) {
         TEST(test_accepted_files),
         TEST(test_base64),
         TEST(test_credentials_directory),
+        TEST(test_mistaken_keys),
+        TEST(test_equal),
         TEST(test_not_loaded_for_standard),
         TEST(test_secrets_are_wiped),
         TEST(test_out_of_memory),

@@ -194,25 +194,28 @@ static enum hs_status hmac(const unsigned char *key, size_t key_length, const ch
     return HS_OK;
 }
 
+static void write_hex(char *out, const unsigned char digest[DIGEST_LENGTH]) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < DIGEST_LENGTH; i++) {
+        *out++ = digits[digest[i] >> 4];
+        *out++ = digits[digest[i] & 15];
+    }
+    *out = '\0';
+}
+
 enum hs_status hsp_sign_statuspageone(const struct hsp_signer *signer, const char *body,
                                       size_t length,
                                       char signature[HSP_SIGNATURE_LENGTH + 1],
                                       struct hs_error *err) {
-    static const char prefix[] = "sha256=", digits[] = "0123456789abcdef";
+    static const char prefix[] = "sha256=";
     const struct secret *secret = &signer->secrets[0];
     unsigned char digest[DIGEST_LENGTH];
     enum hs_status status =
         hmac(secret->literal, secret->literal_length, body, length, digest, err);
     if (status != HS_OK)
         return status;
-    char *out = signature;
-    memcpy(out, prefix, sizeof(prefix) - 1);
-    out += sizeof(prefix) - 1;
-    for (size_t i = 0; i < sizeof(digest); i++) {
-        *out++ = digits[digest[i] >> 4];
-        *out++ = digits[digest[i] & 15];
-    }
-    *out = '\0';
+    memcpy(signature, prefix, sizeof(prefix) - 1);
+    write_hex(signature + sizeof(prefix) - 1, digest);
     return HS_OK;
 }
 
@@ -244,4 +247,80 @@ enum hs_status hsp_sign_standard(const struct hsp_signer *signer, const char *id
     hsp_buffer_free(&made);
     hsp_buffer_free(&text);
     return status;
+}
+
+/* Checking
+ * ------------------------------------------------------------------------------------ */
+
+static bool is_blank(unsigned char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Without the blanks around it. `key` begins with `length` bytes; how many it keeps. */
+static size_t trim(unsigned char *key, size_t length) {
+    size_t first = 0;
+    while (length > 0 && is_blank(key[length - 1]))
+        length--;
+    while (first < length && is_blank(key[first]))
+        first++;
+    memmove(key, key + first, length - first);
+    return length - first;
+}
+
+/* Has it a key of its own for Standard Webhooks, beside its literal bytes? */
+static bool is_decoded(const struct secret *secret) {
+    return secret->key_length > 0 &&
+           (secret->key_length != secret->literal_length ||
+            memcmp(secret->key, secret->literal, secret->key_length) != 0);
+}
+
+/* Write what `secret` keys with when it is taken as `key`; the length, 0 where that is
+ * nothing of its own. */
+static size_t take_as(const struct secret *secret, enum hsp_key key,
+                      enum hsp_scheme scheme, unsigned char bytes[SECRET_MAX + 2]) {
+    const bool decoded = (scheme == HSP_SCHEME_STANDARD) != (key == HSP_KEY_OTHER);
+    size_t length = decoded ? secret->key_length : secret->literal_length;
+    memcpy(bytes, decoded ? secret->key : secret->literal, length);
+    if (key == HSP_KEY_RIGHT)
+        return length;
+    if (key == HSP_KEY_OTHER)
+        return is_decoded(secret) ? length : 0;
+    /* What stands around base64 does not get into the bytes that it stands for. */
+    if (length == 0 || (decoded && is_decoded(secret)))
+        return 0;
+    if (key == HSP_KEY_TRIMMED) {
+        const size_t kept = trim(bytes, length);
+        return kept == length ? 0 : kept;
+    }
+    if (key == HSP_KEY_CRLF)
+        bytes[length++] = '\r';
+    bytes[length++] = '\n';
+    return length;
+}
+
+size_t hsp_signer_count(const struct hsp_signer *signer) { return signer->count; }
+
+enum hs_status hsp_signer_digest(const struct hsp_signer *signer, size_t index,
+                                 enum hsp_key key, enum hsp_scheme scheme,
+                                 const char *text, size_t length,
+                                 char digest[HSP_DIGEST_TEXT_MAX + 1],
+                                 struct hs_error *err) {
+    unsigned char bytes[SECRET_MAX + 2], made[DIGEST_LENGTH];
+    enum hs_status status = HS_OK;
+    digest[0] = '\0';
+    const size_t size = take_as(&signer->secrets[index], key, scheme, bytes);
+    if (size > 0) {
+        status = hmac(bytes, size, text, length, made, err);
+        if (status == HS_OK && scheme == HSP_SCHEME_STATUSPAGEONE)
+            write_hex(digest, made);
+        else if (status == HS_OK)
+            EVP_EncodeBlock((unsigned char *)digest, made, sizeof(made));
+    }
+    OPENSSL_cleanse(bytes, sizeof(bytes));
+    return status;
+}
+
+bool hsp_signature_equal(const char *one, const char *other) {
+    const size_t length = strlen(one);
+    return length == strlen(other) && CRYPTO_memcmp(one, other, length) == 0;
 }

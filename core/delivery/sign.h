@@ -37,4 +37,39 @@ enum hs_status hsp_sign_standard(const struct hsp_signer *signer, const char *id
                                  int64_t timestamp, const char *body, size_t length,
                                  char **signature, struct hs_error *err) HS_MUST_CHECK;
 
+/* Checking
+ * ------------------------------------------------------------------------------------ */
+
+enum hsp_scheme {
+    HSP_SCHEME_STATUSPAGEONE, /* lower-case hex; keyed with the literal bytes */
+    HSP_SCHEME_STANDARD,      /* base64; keyed with the decoded bytes */
+};
+
+/* What a secret is taken for: rightly, or by one of the mistakes that are made. */
+enum hsp_key {
+    HSP_KEY_RIGHT,
+    HSP_KEY_LF,      /* the newline at the end of its file belongs to it */
+    HSP_KEY_CRLF,    /* so do carriage return and newline */
+    HSP_KEY_TRIMMED, /* blanks around it do not */
+    HSP_KEY_OTHER,   /* the bytes that key the other scheme */
+    HSP_KEY_COUNT,
+};
+
+#define HSP_DIGEST_TEXT_MAX 64
+
+size_t hsp_signer_count(const struct hsp_signer *signer);
+
+/* The digest of `text` (for Standard Webhooks "ID.TIMESTAMP.BODY"), keyed with secret
+ * `index` taken as `key`, as the scheme writes it; "" where there is no such key: the
+ * same as another's, or the secrets were loaded without `standard_webhooks`. HS_E_NOMEM.
+ */
+enum hs_status hsp_signer_digest(const struct hsp_signer *signer, size_t index,
+                                 enum hsp_key key, enum hsp_scheme scheme,
+                                 const char *text, size_t length,
+                                 char digest[HSP_DIGEST_TEXT_MAX + 1],
+                                 struct hs_error *err) HS_MUST_CHECK;
+
+/* Are the two texts equal? In a time that their lengths alone decide. */
+bool hsp_signature_equal(const char *one, const char *other);
+
 #endif

@@ -87,6 +87,7 @@ static void test_empty_file(void **state) {
     assert_string_equal(settings->spool_dir, HSP_DEFAULT_SPOOL_DIR);
     assert_string_equal(settings->journal, HSP_DEFAULT_JOURNAL);
     assert_int_equal(settings->journal_max_bytes, 100 * 1024 * 1024);
+    assert_string_equal(settings->log, "stderr");
     assert_int_equal(settings->fold_ms, 10 * 60 * 1000);
     assert_int_equal(settings->min_free.percent, 5);
     assert_int_equal(settings->min_free.bytes, -1);
@@ -137,7 +138,8 @@ static void test_every_key(void **state) {
     struct hsp_settings *settings = load_text(
         "spool_dir = \"/tmp/spool\"\nsite = x\nregion = y\nwarning_is = up\n"
         "max_payload = 1M\nmin_free = 10M\n"
-        "journal = \"/tmp/${HOME}.jsonl\"\njournal_max = 1M\nfold = \"0s\"\n"
+        "journal = \"/tmp/${HOME}.jsonl\"\njournal_max = 1M\nlog = syslog\nfold = "
+        "\"0s\"\n"
         "endpoint \"A.b-c_9\" {\n"
         "url = \"http://user:pw@h.example:81/p?q=1\"\n"
         "secret_file = { \"cred\", \"/b\", \"/c\", \"/d\" }\n"
@@ -153,6 +155,7 @@ static void test_every_key(void **state) {
     assert_string_equal(settings->spool_dir, "/tmp/spool");
     assert_string_equal(settings->journal, "/tmp/${HOME}.jsonl");
     assert_int_equal(settings->journal_max_bytes, 1 << 20);
+    assert_string_equal(settings->log, "syslog");
     assert_int_equal(settings->fold_ms, 0);
     assert_int_equal(settings->min_free.percent, -1);
     assert_int_equal(settings->min_free.bytes, 10 << 20);
@@ -228,6 +231,8 @@ static void test_wrong_keys_at_the_top(void **state) {
     static const char *const cases[][3] = {
         {"journal = \"log\"", "journal: 'log'", "absolute path"},
         {"journal = \"\"", "journal: ''", "absolute path"},
+        {"log = \"file.log\"", "log: 'file.log'", "stderr, syslog or an absolute path"},
+        {"log = \"\"", "log: ''", "stderr, syslog or an absolute path"},
         {"journal_max = 1", "journal_max: '1'", "a size from 64K"},
         {"journal_max = lots", "journal_max: 'lots'", "a size from 64K"},
         {"fold = 10", "fold: '10'", "a duration from 0s to 7d"},

@@ -291,7 +291,8 @@ static int run(struct hsp_flusher *flusher, const struct hsp_flusher_options *op
     enum hs_status status = hsp_flusher_check(options->config, &flusher->settings, &err);
     if (status != HS_OK && status != HS_E_NOMEM)
         status = HS_E_CONFIG; /* a file that cannot be read is a wrong one */
-    if (status == HS_OK)
+    if (status == HS_OK) {
+        hsp_log_open(flusher->settings->log);
         status = hsp_start_open(flusher, &err);
     if (status == HS_OK)
         flusher->recordable = hsp_journal_reserve(flusher->journal, 1, NULL) == HS_OK;
@@ -306,6 +307,7 @@ static int run(struct hsp_flusher *flusher, const struct hsp_flusher_options *op
             waiting(flusher));
     hsp_supervisor_ready(&flusher->supervisor);
     loop(flusher, signal_fd);
+    hsp_log_leave_stderr();
     hsp_report_write(flusher, hsp_now_ms(CLOCK_BOOTTIME), true);
     hsp_log(HSP_LOG_INFO, "ended: %zu events waiting", waiting(flusher));
     if (flusher->failed)
@@ -333,6 +335,7 @@ int hsp_flusher_run(const struct hsp_flusher_options *options) {
     hsp_start_close(&flusher);
     hsp_supervisor_close(&flusher.supervisor);
     curl_global_cleanup();
+    hsp_log_close();
     close(signal_fd);
     return result;
 }

@@ -129,6 +129,13 @@ enum hsp_key_result hsp_set_file(const struct hsp_key *key, const char *value,
     return set_text(value, target);
 }
 
+enum hsp_key_result hsp_set_log(const struct hsp_key *key, const char *value,
+                                void *target) {
+    if (strcmp(value, "stderr") == 0 || strcmp(value, "syslog") == 0)
+        return set_text(value, target);
+    return hsp_set_file(key, value, target);
+}
+
 enum hsp_key_result hsp_set_url(const struct hsp_key *key, const char *value,
                                 void *target) {
     (void)key;

@@ -42,6 +42,8 @@ enum hsp_key_result hsp_set_word(const struct hsp_key *key, const char *value,
                                  void *target); /* char *, no blank in it */
 enum hsp_key_result hsp_set_file(const struct hsp_key *key, const char *value,
                                  void *target); /* char *, absolute path */
+enum hsp_key_result hsp_set_log(const struct hsp_key *key, const char *value,
+                                void *target); /* char *, or stderr, syslog */
 enum hsp_key_result hsp_set_url(const struct hsp_key *key, const char *value,
                                 void *target); /* char *, see hsp_url_ok */
 enum hsp_key_result hsp_set_proxy(const struct hsp_key *key, const char *value,

@@ -26,6 +26,8 @@ static const struct hsp_key keys[] = {
      .allowed = "an absolute path"},
     {"journal_max", "100M", hsp_set_size, MEMBER(journal_max_bytes),
      .allowed = "a size from 64K", .min = 64 * 1024, .max = INT64_C(1) << 50},
+    {"log", "stderr", hsp_set_log, MEMBER(log),
+     .allowed = "stderr, syslog or an absolute path"},
     {"fold", "10m", hsp_set_duration, MEMBER(fold_ms),
      .allowed = "a duration from 0s to 7d", .max = INT64_C(7 * 86400) * 1000},
 };
@@ -190,6 +192,7 @@ void hsp_settings_free(struct hsp_settings *settings) {
     free(settings->path);
     free(settings->spool_dir);
     free(settings->journal);
+    free(settings->log);
     free(settings);
 }
 

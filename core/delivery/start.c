@@ -141,6 +141,7 @@ static void reload(struct hsp_flusher *flusher) {
     hsp_settings_free(flusher->settings);
     flusher->settings = fresh;
     flusher->changed = true;
+    hsp_log_open(fresh->log);
     hsp_notice_rescan(flusher->notice);
     hsp_log(HSP_LOG_NOTICE, "configuration reloaded: %zu endpoints",
             fresh->endpoint_count);

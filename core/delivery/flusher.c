@@ -294,6 +294,7 @@ static int run(struct hsp_flusher *flusher, const struct hsp_flusher_options *op
     if (status == HS_OK) {
         hsp_log_open(flusher->settings->log);
         status = hsp_start_open(flusher, &err);
+    }
     if (status == HS_OK)
         flusher->recordable = hsp_journal_reserve(flusher->journal, 1, NULL) == HS_OK;
     if (status != HS_OK) {
@@ -306,8 +307,8 @@ static int run(struct hsp_flusher *flusher, const struct hsp_flusher_options *op
             PACKAGE_STRING, flusher->dir.path, flusher->settings->endpoint_count,
             waiting(flusher));
     hsp_supervisor_ready(&flusher->supervisor);
-    loop(flusher, signal_fd);
     hsp_log_leave_stderr();
+    loop(flusher, signal_fd);
     hsp_report_write(flusher, hsp_now_ms(CLOCK_BOOTTIME), true);
     hsp_log(HSP_LOG_INFO, "ended: %zu events waiting", waiting(flusher));
     if (flusher->failed)
@@ -334,8 +335,8 @@ int hsp_flusher_run(const struct hsp_flusher_options *options) {
     int result = run(&flusher, options, signal_fd);
     hsp_start_close(&flusher);
     hsp_supervisor_close(&flusher.supervisor);
-    curl_global_cleanup();
     hsp_log_close();
+    curl_global_cleanup();
     close(signal_fd);
     return result;
 }

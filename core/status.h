@@ -55,8 +55,8 @@ struct hsp_status {
 
 /* Find out all of it. With a daemon blocks for `patience_ms` at most. HS_E_SPOOL: no
  * spool there, or no right to read it (sys_errno EACCES); HS_E_DATA: a damaged status, or
- * one of another version; HS_E_NOMEM. `status` is hsp_status_free's, also after a
- * failure. */
+ * one of another version; HS_E_NOMEM. `err` may not be NULL, and is begun anew.
+ * `status` is hsp_status_free's, also after a failure. */
 enum hs_status hsp_status_get(struct hsp_status *status, const char *spool,
                               int patience_ms, struct hs_error *err) HS_MUST_CHECK;
 void hsp_status_free(struct hsp_status *status); /* of zeros: fine */

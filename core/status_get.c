@@ -15,8 +15,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -108,12 +112,33 @@ static json_object *ask(const char *spool, int patience_ms, struct hs_error *err
     return status;
 }
 
+/* A failed step as it is told to a person: whoever has no right learns how to get it. */
+static enum hs_status fail(const char *spool, int root, const char *name,
+                           struct hs_error *err) {
+    int cause = errno;
+    struct stat info;
+    struct hs_error plain = {0};
+    hsp_fail_errno(&plain, HS_E_SPOOL, "open %s%s", spool, name);
+    const struct passwd *user = cause == EACCES ? getpwuid(geteuid()) : NULL;
+    const struct group *group = user != NULL && root >= 0 && fstat(root, &info) == 0
+                                    ? getgrgid(info.st_gid)
+                                    : NULL;
+    if (group != NULL)
+        hsp_fail(err, plain.status, "%s (make user %s a member of the group %s)",
+                 plain.text, user->pw_name, group->gr_name);
+    else
+        hsp_fail(err, plain.status, "%s%s", plain.text,
+                 cause == ENOENT ? " (run `hookspool init`?)" : "");
+    err->sys_errno = cause;
+    return err->status;
+}
+
 static json_object *read_file(const char *spool, int root, struct hs_error *err) {
     size_t length = 0;
     char *text = hsp_read_file(root, "status.json", STATUS_MAX, &length, NULL);
     if (text == NULL) {
         if (errno != ENOENT)
-            hsp_fail_errno(err, HS_E_SPOOL, "read %s/status.json", spool);
+            fail(spool, root, "/status.json", err);
         return NULL;
     }
     struct hs_error failure = {0};
@@ -148,24 +173,20 @@ static json_object *hear(struct hsp_status *status, const char *spool, int root,
 enum hs_status hsp_status_get(struct hsp_status *status, const char *spool,
                               int patience_ms, struct hs_error *err) {
     *status = (struct hsp_status){.read_at = hsp_now_ms(CLOCK_REALTIME)};
+    *err = (struct hs_error){0};
     int root = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
-        return hsp_fail_errno(err, HS_E_SPOOL, "open spool %s", spool);
+        return fail(spool, -1, "", err);
     status->service = hsp_lock_ask(spool);
     int lock_errno = errno;
     count_incoming(status, root);
     measure_space(status, root);
-    struct hs_error failure = {0};
-    json_object *json = hear(status, spool, root, patience_ms, &failure);
-    enum hs_status result = failure.status;
-    if (result != HS_OK) {
-        hsp_fail(err, result, "%s", failure.text);
-        if (err != NULL)
-            err->sys_errno = failure.sys_errno;
-    } else if (status->service == HSP_SERVICE_UNKNOWN) {
+    json_object *json = hear(status, spool, root, patience_ms, err);
+    enum hs_status result = err->status;
+    if (result == HS_OK && status->service == HSP_SERVICE_UNKNOWN) {
         errno = lock_errno;
-        result = hsp_fail_errno(err, HS_E_SPOOL, "open %s/" HSP_LOCK_NAME, spool);
-    } else if (json != NULL) {
+        result = fail(spool, root, "/" HSP_LOCK_NAME, err);
+    } else if (result == HS_OK && json != NULL) {
         result = hsp_status_parse(status, json, err);
     }
     json_object_put(json);

@@ -1,122 +1,211 @@
 /* SPDX-License-Identifier: MIT */
-/* hookspool status: what waits, where, and why. */
+/* hookspool status: what waits, where, and why. Each showing is made whole in memory
+ * first, so that a file gets all of it and a terminal does not flicker. */
 #include "config.h"
 
 #include "cli.h"
+#include "status.h"
 
-#include "../delivery/spooldir.h"
 #include "../error.h"
-#include "../units.h"
+#include "../file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
 
-#define STATUS_MAX (64 * 1024 * 1024)
+#define PATIENCE_MS 3000 /* for a daemon that hangs: the reader has ten seconds */
+#define EVERY_MS 2000
+#define EVERY_LEAST_MS 100
+#define FILE_MODE 0644
 
-static bool as_json;
+static bool as_json, as_prometheus, watch;
+static int64_t every_ms;
+static const char *output;
 
-static const char *text_of(json_object *object, const char *key) {
-    json_object *value = NULL;
-    json_object_object_get_ex(object, key, &value);
-    return value != NULL ? json_object_get_string(value) : "-";
+static volatile sig_atomic_t interrupted;
+
+static void note_signal(int number) {
+    (void)number;
+    interrupted = 1;
 }
 
-/* "2026-01-15T10:30:15.000Z" as "10m 5s ago" or "in 3s". */
-static const char *relative(const char *time, char text[32]) {
-    char seconds_only[HSP_TIME_LENGTH + 1];
-    int64_t at_s;
-    snprintf(seconds_only, sizeof seconds_only, "%.19sZ", time);
-    if (!hsp_parse_time(seconds_only, &at_s))
-        return "-";
-    int64_t ago_s = hsp_now_ms(CLOCK_REALTIME) / 1000 - at_s;
-    int64_t s = ago_s < 0 ? -ago_s : ago_s;
-    if (s < 60)
-        snprintf(text, 32, "%" PRId64 "s", s);
-    else if (s < 3600)
-        snprintf(text, 32, "%" PRId64 "m%02" PRId64 "s", s / 60, s % 60);
-    else
-        snprintf(text, 32, "%" PRId64 "h%02" PRId64 "m", s / 3600, s / 60 % 60);
-    return text;
-}
+/* What is shown
+ * --------------------------------------------------------------------------- */
 
-static void print_endpoint(const char *name, json_object *endpoint) {
-    char oldest[32], next[32], rate[48];
-    snprintf(rate, sizeof rate, "%s/%s", text_of(endpoint, "rate_used"),
-             text_of(endpoint, "rate_limit"));
-    printf("%-20s %-14s %8s %8s %8s %8s %8s %9s %8s  %s\n", name,
-           text_of(endpoint, "state"), text_of(endpoint, "pending"),
-           relative(text_of(endpoint, "oldest_at"), oldest), text_of(endpoint, "sent"),
-           text_of(endpoint, "failed"), text_of(endpoint, "dead"), rate,
-           relative(text_of(endpoint, "next_attempt_at"), next),
-           text_of(endpoint, "last_error"));
-}
-
-static void print_status(json_object *status, const char *spool, bool served) {
-    char since[32];
-    printf("%s: hookspoold %s, status of %s ago\n", spool,
-           served ? "is running" : "is NOT RUNNING",
-           relative(text_of(status, "updated_at"), since));
-    printf("incoming %s, corrupt %s, space %s\n\n", text_of(status, "incoming"),
-           text_of(status, "corrupt"), text_of(status, "space"));
-    printf("%-20s %-14s %8s %8s %8s %8s %8s %9s %8s  %s\n", "ENDPOINT", "STATE",
-           "PENDING", "OLDEST", "SENT", "FAILED", "DEAD", "RATE", "NEXT", "LAST ERROR");
-    json_object *endpoints = NULL;
-    if (!json_object_object_get_ex(status, "endpoints", &endpoints))
+/* The page that belongs to the terminal, if there is one. */
+static void fit(struct hsp_status_page *page, int *rows) {
+    *rows = 0;
+    if (output != NULL || !isatty(STDOUT_FILENO))
         return;
-    json_object_object_foreach(endpoints, name, endpoint) print_endpoint(name, endpoint);
+    struct winsize size = {0};
+    const char *columns = getenv("COLUMNS"), *term = getenv("TERM");
+    const char *no_color = getenv("NO_COLOR");
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        page->columns = size.ws_col;
+    else
+        page->columns = columns != NULL && atoi(columns) > 0 ? atoi(columns) : 80;
+    *rows = size.ws_row;
+    page->colour = (no_color == NULL || *no_color == '\0') && term != NULL &&
+                   *term != '\0' && strcmp(term, "dumb") != 0;
 }
 
-static json_object *read_status(const char *spool, struct hs_error *err) {
-    char path[PATH_MAX];
+static enum hs_status render(const struct hsp_status_page *page, FILE *out,
+                             struct hs_error *err) {
+    const struct hsp_status *status = page->status;
+    if (as_json && status->json == NULL)
+        return hsp_fail(err, HS_E_SPOOL, "hookspoold %s on %s, and has left no status",
+                        status->service == HSP_SERVED ? "does not answer"
+                                                      : "does not run",
+                        page->spool);
+    if (as_json)
+        fprintf(out, "%s\n", hsp_json_text(status->json, &(size_t){0}));
+    else if (as_prometheus)
+        hsp_status_prometheus(page, out);
+    else
+        hsp_status_table(page, out);
+    if ((as_json || as_prometheus) && status->silence.status != HS_OK)
+        fprintf(stderr, "hookspool: status: %s; this is what it wrote last\n",
+                status->silence.text);
+    return HS_OK;
+}
+
+/* Find out and put it into words; `text` is the caller's. The result is the exit status
+ * that belongs to it, or below 0: `err` says why there is none. */
+static int look(const struct hsp_cli *cli, const char *spool, int *rows, char **text,
+                struct hs_error *err) {
+    struct hsp_status status = {0};
+    struct hsp_status_page page = {
+        .status = &status, .spool = spool, .config = cli->config};
     size_t length = 0;
-    snprintf(path, sizeof path, "%s/status.json", spool);
-    char *text = hsp_read_file(AT_FDCWD, path, STATUS_MAX, &length, NULL);
-    if (text == NULL) {
-        hsp_fail_errno(err, HS_E_SPOOL, "no hookspoold runs on %s; read %s", spool, path);
-        return NULL;
+    int result = -1;
+    FILE *out = open_memstream(text, &length);
+    if (out == NULL) {
+        hsp_fail(err, HS_E_NOMEM, "show the status: out of memory");
+        return -1;
     }
-    json_object *status = hsp_json_parse(text, strcspn(text, "\n"), err);
-    free(text);
+    fit(&page, rows);
+    enum hs_status done = hsp_status_get(&status, spool, PATIENCE_MS, err);
+    if (done == HS_OK)
+        done = render(&page, out, err);
+    if (fclose(out) != 0 && done == HS_OK)
+        done = hsp_fail(err, HS_E_NOMEM, "show the status: out of memory");
+    bool is_well = status.source == HSP_STATUS_SOCKET || as_prometheus;
+    if (done == HS_OK)
+        result = is_well ? 0 : HSP_EXIT_PARTLY;
+    hsp_status_free(&status);
+    return result;
+}
+
+/* Where it goes
+ * --------------------------------------------------------------------------- */
+
+/* Beside the file first, then in its place: whoever reads it sees the old or the new. */
+static enum hs_status write_file(const char *text, struct hs_error *err) {
+    const char *slash = strrchr(output, '/');
+    const char *name = slash != NULL ? slash + 1 : output;
+    char *folder =
+        slash == NULL ? strdup(".") : strndup(output, (size_t)(slash - output) + 1);
+    int fd = folder == NULL ? -1 : open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum hs_status status = HS_OK;
+    if (fd < 0)
+        status = hsp_fail_errno(err, HS_E_IO, "open the folder of %s", output);
+    else
+        status = hsp_replace_file(fd, name, FILE_MODE, text, strlen(text), false, err);
+    if (fd >= 0)
+        close(fd);
+    free(folder);
     return status;
 }
 
-/* From the daemon where one runs, else what it wrote last. The caller's. */
-static json_object *get_status(const char *spool, bool served, struct hs_error *err) {
-    if (!served)
-        return read_status(spool, err);
-    json_object *request = json_object_new_object(), *answer = NULL, *status = NULL;
-    json_object_object_add(request, "verb", json_object_new_string("status"));
-    if (hsp_cli_ask(spool, request, &answer, err) == HS_OK &&
-        json_object_object_get_ex(answer, "status", &status))
-        json_object_get(status);
-    json_object_put(answer);
-    json_object_put(request);
-    return status;
+/* From the top of the terminal, as far as it reaches; what stood there goes. */
+static void redraw(const char *text, int rows) {
+    fputs("\033[H", stdout);
+    for (int row = 1; *text != '\0' && (rows == 0 || row < rows); row++) {
+        size_t length = strcspn(text, "\n");
+        printf("%.*s\033[K\n", (int)length, text);
+        text += length + (text[length] == '\n');
+    }
+    fputs("\033[J", stdout);
+}
+
+static enum hs_status show(const char *text, int rows, bool again, struct hs_error *err) {
+    if (output != NULL)
+        return write_file(text, err);
+    if (watch && rows > 0)
+        redraw(text, rows);
+    else
+        printf("%s%s", again && !as_json ? "\n" : "", text);
+    if (fflush(stdout) != 0)
+        return hsp_fail_errno(err, HS_E_IO, "write the status");
+    return HS_OK;
+}
+
+static int once(const struct hsp_cli *cli, const char *spool, bool again) {
+    struct hs_error err = {0};
+    char *text = NULL;
+    int rows = 0;
+    int result = look(cli, spool, &rows, &text, &err);
+    if (result >= 0 && show(text, rows, again, &err) != HS_OK)
+        result = -1;
+    free(text);
+    if (result < 0 && err.sys_errno == EPIPE && watch)
+        return HSP_EXIT_FAILED; /* the reader has seen enough */
+    return result < 0 ? hsp_cli_complain(cli, &err) : result;
+}
+
+static int keep_watching(const struct hsp_cli *cli, const char *spool) {
+    /* A second signal ends the program at once, whatever it waits for. */
+    struct sigaction action = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    if (output == NULL && isatty(STDOUT_FILENO))
+        fputs("\033[2J", stdout);
+    struct timespec pause = {.tv_sec = every_ms / 1000,
+                             .tv_nsec = every_ms % 1000 * 1000000};
+    int result = once(cli, spool, false);
+    while (!interrupted && result != HSP_EXIT_FAILED) {
+        nanosleep(&pause, NULL);
+        if (!interrupted)
+            result = once(cli, spool, true);
+    }
+    return interrupted ? 0 : result;
 }
 
 static int do_status(const struct hsp_cli *cli) {
     struct hs_error err = {0};
+    if (as_json && as_prometheus)
+        return hsp_cli_misuse(cli, "--json and --prometheus are two forms: choose one");
+    if (every_ms != 0 && !watch)
+        return hsp_cli_misuse(cli, "--every says how often --watch looks");
+    if (watch && as_prometheus && output == NULL)
+        return hsp_cli_misuse(cli, "--watch with --prometheus needs --output");
+    if (every_ms == 0)
+        every_ms = EVERY_MS;
+    if (every_ms < EVERY_LEAST_MS)
+        return hsp_cli_misuse(cli, "--every: at least %dms", EVERY_LEAST_MS);
     char *spool = hsp_cli_find_spool(cli, &err);
     if (spool == NULL)
         return hsp_cli_complain(cli, &err);
-    bool served = hsp_spooldir_is_served(spool);
-    json_object *status = get_status(spool, served, &err);
-    if (status != NULL && as_json)
-        puts(hsp_json_text(status, &(size_t){0}));
-    else if (status != NULL)
-        print_status(status, spool, served);
+    int result = watch ? keep_watching(cli, spool) : once(cli, spool, false);
     free(spool);
-    if (status == NULL)
-        return hsp_cli_complain(cli, &err);
-    json_object_put(status);
-    return served ? 0 : HSP_EXIT_PARTLY;
+    return result;
 }
 
 static const struct hsp_option options[] = {
     {'\0', "json", NULL, "for machines", HSP_OPTION_FLAG, &as_json},
+    {'\0', "prometheus", NULL, "for the node exporter's textfile folder", HSP_OPTION_FLAG,
+     &as_prometheus},
+    {'o', "output", "FILE", "replace FILE by it, as a whole", HSP_OPTION_TEXT, &output},
+    {'w', "watch", NULL, "show it anew until interrupted", HSP_OPTION_FLAG, &watch},
+    {'\0', "every", "DURATION", "how often, with --watch (default: 2s)",
+     HSP_OPTION_DURATION, &every_ms},
     {.name = NULL},
 };
 

@@ -4,7 +4,6 @@
 
 #include "cli.h"
 
-#include "../ask.h"
 #include "../error.h"
 
 #include <stdarg.h>
@@ -38,27 +37,4 @@ char *hsp_cli_find_spool(const struct hsp_cli *cli, struct hs_error *err) {
     if (spool == NULL)
         hsp_fail(err, HS_E_NOMEM, "find the spool: out of memory");
     return spool;
-}
-
-enum hs_status hsp_cli_ask(const char *spool, json_object *request, json_object **answer,
-                           struct hs_error *err) {
-    char *text = NULL;
-    json_object *object = NULL, *error = NULL;
-    size_t length = 0;
-    const char *line = hsp_json_text(request, &length);
-    enum hs_status status =
-        line == NULL ? hsp_fail(err, HS_E_NOMEM, "ask hookspoold: out of memory")
-                     : hsp_ask(spool, line, HSP_ASK_PATIENCE_MS, &text, err);
-    if (status == HS_OK) {
-        object = hsp_json_parse(text, strcspn(text, "\n"), err);
-        status = object == NULL ? HS_E_DATA : HS_OK;
-    }
-    if (status == HS_OK && json_object_object_get_ex(object, "error", &error)) {
-        status = hsp_fail(err, HS_E_DATA, "%s", json_object_get_string(error));
-        json_object_put(object);
-    } else if (status == HS_OK) {
-        *answer = object;
-    }
-    free(text);
-    return status;
 }

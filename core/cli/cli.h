@@ -31,7 +31,7 @@ struct hsp_verb {
 
 /* The verbs, each in the file of its name. */
 extern const struct hsp_verb hsp_verb_init, hsp_verb_check_config, hsp_verb_status,
-    hsp_verb_pause, hsp_verb_resume, hsp_verb_reload;
+    hsp_verb_pause, hsp_verb_resume, hsp_verb_reload, hsp_verb_enqueue;
 
 /* Print "hookspool: VERB: text" and return the exit status that fits err->status. */
 int hsp_cli_complain(const struct hsp_cli *cli, const struct hs_error *err);
@@ -43,10 +43,19 @@ int hsp_cli_misuse(const struct hsp_cli *cli, const char *format, ...) HS_PRINTF
  * too. free(). NULL: none can be determined. */
 char *hsp_cli_find_spool(const struct hsp_cli *cli, struct hs_error *err);
 
-/* Ask the daemon that serves `spool`; `answer` is the caller's, json_object_put.
- * HS_E_SPOOL: nobody answers; HS_E_DATA: the daemon says no, with its own words in `err`.
- */
-enum hs_status hsp_cli_ask(const char *spool, json_object *request, json_object **answer,
-                           struct hs_error *err) HS_MUST_CHECK;
+/* Where errands are done (delivery/errand.h, docs/control.md): by the daemon that serves
+ * the spool, or, where none runs, by this process under the spool's lock. */
+struct hsp_desk;
+/* Statuses of hsp_clerk_open. */
+enum hs_status hsp_desk_open(struct hsp_desk **desk, const struct hsp_cli *cli,
+                             struct hs_error *err) HS_MUST_CHECK;
+void hsp_desk_close(struct hsp_desk *desk);           /* NULL is fine */
+bool hsp_desk_is_served(const struct hsp_desk *desk); /* by a daemon */
+const char *hsp_desk_spool(const struct hsp_desk *desk);
+/* `request` stays the caller's; `answer` is the caller's, json_object_put. The daemon may
+ * take `patience_ms`. HS_E_SPOOL: nobody answers; HS_E_DATA: the answer is no, with its
+ * own words in `err`. */
+enum hs_status hsp_desk_ask(struct hsp_desk *desk, json_object *request, int patience_ms,
+                            json_object **answer, struct hs_error *err) HS_MUST_CHECK;
 
 #endif

@@ -20,6 +20,14 @@
 static enum hs_status remove_event(struct hsp_op *op, struct hs_error *err) {
     char path[HSP_ENTRY_PATH_MAX];
     hsp_entry_path(&op->entry, path);
+    /* Noted first: a crash in between sends the event again, which does no harm; the
+     * other way round an old letter might be taken for news. */
+    enum hs_status status = HS_OK;
+    if (op->overtakes)
+        status = hsp_overtaken_write(op->endpoint->state_fd, op->endpoint->name,
+                                     op->entry.object, op->entry.sequence, err);
+    if (status != HS_OK)
+        return status;
     if (unlinkat(op->endpoint->queue_fd, path, 0) == 0 || errno == ENOENT)
         return HS_OK;
     return hsp_fail_errno(err, HS_E_IO, "remove queue/%s/%s", op->endpoint->name, path);
@@ -67,6 +75,49 @@ static enum hs_status kill_event(const struct hsp_batch *batch, struct hsp_op *o
     return HS_OK;
 }
 
+/* By hand
+ * -------------------------------------------------------------------------------------
+ */
+
+static enum hs_status revive(const struct hsp_batch *batch, struct hsp_op *op,
+                             struct hs_error *err) {
+    enum hs_status status = hsp_dead_revive(op->endpoint, op->note, op->target,
+                                            &op->entry, &op->found, &op->dead_bytes, err);
+    if (status == HS_OK && op->found == HSP_FOUND_CORRUPT)
+        status = hsp_corrupt_move(batch->dir->corrupt, op->endpoint->dead_fd, op->note,
+                                  hsp_now_ms(CLOCK_REALTIME), err);
+    if (status == HS_OK && op->found != HSP_FOUND_MISSING)
+        op->dead = 1;
+    return status;
+}
+
+static enum hs_status shred(struct hsp_op *op, struct hs_error *err) {
+    if (op->dead == 1)
+        return HS_OK; /* by an earlier run */
+    enum hs_status status =
+        hsp_dead_shred(op->endpoint, op->note, &op->found, &op->dead_bytes, err);
+    if (status == HS_OK && op->found == HSP_FOUND)
+        op->dead = 1;
+    return status;
+}
+
+static enum hs_status transfer(struct hsp_op *op, struct hs_error *err) {
+    char from[HSP_ENTRY_PATH_MAX], to[HSP_ENTRY_PATH_MAX];
+    hsp_entry_path(&op->entry, from);
+    hsp_entry_path(&op->renamed, to);
+    enum hs_status status =
+        hsp_endpoint_make_shard(op->target, op->renamed.sequence, err);
+    if (status != HS_OK)
+        return status;
+    /* ENOENT: done by an earlier run. */
+    if (renameat(op->endpoint->queue_fd, from, op->target->queue_fd, to) != 0 &&
+        errno != ENOENT)
+        return hsp_fail_errno(err, HS_E_IO, "move queue/%s/%s to queue/%s",
+                              op->endpoint->name, from, op->target->name);
+    hsp_crash_point("transfer-renamed");
+    return HS_OK;
+}
+
 static enum hs_status trim_dead(const struct hsp_batch *batch, struct hsp_op *op,
                                 struct hs_error *err) {
     struct hsp_trim trim;
@@ -98,41 +149,87 @@ static enum hs_status do_op(const struct hsp_batch *batch, struct hsp_op *op,
         return quarantine(batch, op, err);
     case HSP_OP_TRIM:
         return trim_dead(batch, op, err);
+    case HSP_OP_REVIVE:
+        return revive(batch, op, err);
+    case HSP_OP_TRANSFER:
+        return transfer(op, err);
+    case HSP_OP_DISCARD:
+        return remove_event(op, err);
+    case HSP_OP_SHRED:
+        return shred(op, err);
+    case HSP_OP_PLAIN:
+        return rename_event(op, err);
     }
     return HS_OK;
 }
 
-/* Was the folder of ops[index] synced for an earlier one? Neighbours share folders, so
- * the look back is short. */
-static bool is_synced(const struct hsp_batch *batch, size_t index) {
-    const struct hsp_op *op = &batch->ops[index];
-    for (size_t i = index; i-- > 0;) {
-        const struct hsp_op *other = &batch->ops[i];
-        if (other->kind != HSP_OP_TRIM && other->endpoint == op->endpoint &&
-            (other->entry.sequence >> 10) == (op->entry.sequence >> 10))
+/* Syncing
+ * -------------------------------------------------------------------------------------
+ */
+
+enum folder { SHARD, DEAD };
+
+/* Did the operation change this folder of the endpoint? */
+static bool touches(const struct hsp_op *op, const struct hsp_endpoint *endpoint,
+                    enum folder folder, uint64_t sequence) {
+    bool letter = op->kind == HSP_OP_REVIVE || op->kind == HSP_OP_SHRED;
+    if (op->kind == HSP_OP_TRIM)
+        return false;
+    if (folder == DEAD)
+        return letter && op->endpoint == endpoint;
+    bool is_there = (op->entry.sequence >> 10) == (sequence >> 10);
+    return is_there && ((op->endpoint == endpoint && !letter) || op->target == endpoint);
+}
+
+/* Was it synced for an earlier one? Neighbours share folders, so the look back is short.
+ */
+static bool is_synced(const struct hsp_batch *batch, size_t index,
+                      const struct hsp_endpoint *endpoint, enum folder folder) {
+    for (size_t i = index; i-- > 0;)
+        if (touches(&batch->ops[i], endpoint, folder, batch->ops[index].entry.sequence))
             return true;
-    }
     return false;
 }
 
+static enum hs_status sync_shard(const struct hsp_endpoint *endpoint, uint64_t sequence,
+                                 struct hs_error *err) {
+    char shard[3];
+    hsp_entry_shard(sequence, shard);
+    int fd = openat(endpoint->queue_fd, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum hs_status status = HS_OK;
+    if (fd < 0 && errno == ENOENT)
+        return HS_OK; /* taken away by a person, with all that was in it */
+    if (fd < 0 || fsync(fd) != 0)
+        status = hsp_fail_errno(err, HS_E_IO, "sync queue/%s/%s", endpoint->name, shard);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+static enum hs_status sync_folder(const struct hsp_batch *batch, size_t index,
+                                  const struct hsp_endpoint *endpoint, enum folder folder,
+                                  struct hs_error *err) {
+    const struct hsp_op *op = &batch->ops[index];
+    if (endpoint == NULL || !touches(op, endpoint, folder, op->entry.sequence) ||
+        is_synced(batch, index, endpoint, folder))
+        return HS_OK;
+    if (folder == SHARD)
+        return sync_shard(endpoint, op->entry.sequence, err);
+    return fsync(endpoint->dead_fd) == 0
+               ? HS_OK
+               : hsp_fail_errno(err, HS_E_IO, "sync dead/%s", endpoint->name);
+}
+
+/* Where an event goes to is synced before where it came from: a crash leaves it in both,
+ * or in one. */
 static enum hs_status sync_folders(const struct hsp_batch *batch, struct hs_error *err) {
     enum hs_status status = HS_OK;
-    for (size_t i = 0; status == HS_OK && i < batch->count; i++) {
-        const struct hsp_op *op = &batch->ops[i];
-        if (op->kind == HSP_OP_TRIM || is_synced(batch, i))
-            continue;
-        char shard[3];
-        hsp_entry_shard(op->entry.sequence, shard);
-        int fd =
-            openat(op->endpoint->queue_fd, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0 && errno == ENOENT)
-            continue; /* taken away by a person, with all that was in it */
-        if (fd < 0 || fsync(fd) != 0)
-            status = hsp_fail_errno(err, HS_E_IO, "sync queue/%s/%s", op->endpoint->name,
-                                    shard);
-        if (fd >= 0)
-            close(fd);
-    }
+    for (size_t i = 0; status == HS_OK && i < batch->count; i++)
+        status = sync_folder(batch, i, batch->ops[i].target, SHARD, err);
+    for (size_t i = 0; status == HS_OK && i < batch->count; i++)
+        status = sync_folder(batch, i, batch->ops[i].endpoint, SHARD, err);
+    for (size_t i = 0; status == HS_OK && i < batch->count; i++)
+        status = sync_folder(batch, i, batch->ops[i].endpoint, DEAD, err);
     return status;
 }
 

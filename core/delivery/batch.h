@@ -6,7 +6,7 @@
 #ifndef HSP_BATCH_H
 #define HSP_BATCH_H
 
-#include "endpoint.h"
+#include "dead.h"
 #include "journal.h"
 #include "worker.h"
 
@@ -16,7 +16,15 @@ enum hsp_op_kind {
     HSP_OP_KILL,       /* becomes a dead letter */
     HSP_OP_QUARANTINE, /* cannot be read: goes to corrupt/ */
     HSP_OP_TRIM,       /* no event: the oldest dead letters beyond the limits go */
+    /* By hand; `entry` is held in the queue, and so is what REVIVE and TRANSFER make. */
+    HSP_OP_REVIVE,   /* a dead letter goes to the queue of `target` */
+    HSP_OP_TRANSFER, /* a waiting event goes to the queue of `target` */
+    HSP_OP_DISCARD,  /* a waiting event goes for good */
+    HSP_OP_SHRED,    /* a dead letter goes for good */
+    HSP_OP_PLAIN,    /* a displaced head is named without its attempts */
 };
+
+struct hsp_errand;
 
 struct hsp_op {
     enum hsp_op_kind kind;
@@ -25,9 +33,15 @@ struct hsp_op {
     struct hsp_entry entry;   /* as its file is named */
     struct hsp_entry renamed; /* RENAME: as it is to be named */
     bool suspect;             /* RENAME: for hsp_queue_stay */
+    bool overtakes;           /* REMOVE: dead letters of its object are stale now */
     int64_t due_ms;
-    char *note;               /* KILL: the JSON of the dead letter, owned */
-    int64_t dead, dead_bytes; /* once done: KILL: of this letter; TRIM: of all left */
+    char *note; /* owned; KILL: the JSON of the dead letter; REVIVE, SHRED: the letter's
+                   name */
+    struct hsp_endpoint *target;
+    struct hsp_errand *errand; /* who asked for it, by hand */
+    enum hsp_find found;       /* once done, of what was asked for by hand */
+    int64_t dead, dead_bytes;  /* once done: KILL, REVIVE, SHRED: of this letter; TRIM: of
+                                  all left */
     int64_t max_dead, max_dead_bytes; /* TRIM */
 };
 

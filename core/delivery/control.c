@@ -6,8 +6,7 @@
 #include "control.h"
 
 #include "../error.h"
-#include "../payload.h"
-#include "flusher.h"
+#include "errand.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,14 +17,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 4096
+#define LINE_MAX_BYTES 65536
+#define READ_BYTES 4096
 
 struct client {
     int fd; /* -1: free */
     bool trusted;
+    uid_t uid;
     uint64_t heard_at;
-    size_t length;
-    char line[LINE_MAX_BYTES];
+    struct hsp_buffer heard;   /* lines not yet begun */
+    struct hsp_errand *errand; /* under way: nothing else is read meanwhile */
     struct hsp_buffer answer;
     size_t sent;
 };
@@ -72,10 +73,15 @@ enum hs_status hsp_control_open(struct hsp_control **control, int root_fd,
     return HS_OK;
 }
 
+/* An errand under way goes on; nobody hears of it. */
 static void drop(struct client *client) {
     close(client->fd);
     client->fd = -1;
-    client->length = client->sent = 0;
+    client->sent = 0;
+    if (client->errand != NULL)
+        client->errand->owner = NULL;
+    client->errand = NULL;
+    hsp_buffer_free(&client->heard);
     hsp_buffer_free(&client->answer);
 }
 
@@ -89,103 +95,6 @@ void hsp_control_close(struct hsp_control *control) {
     close(control->listen_fd);
     unlinkat(control->root_fd, HSP_CONTROL_NAME, 0);
     free(control);
-}
-
-/* Verbs
- * -------------------------------------------------------------------------------------
- */
-
-static void answer_error(struct hsp_buffer *answer, const char *text) {
-    json_object *object = json_object_new_object();
-    size_t length = 0;
-    json_object_object_add(object, "error", json_object_new_string(text));
-    const char *line = hsp_json_text(object, &length);
-    hsp_buffer_append(answer, line, length);
-    json_object_put(object);
-}
-
-static void do_status(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint,
-                      struct hsp_buffer *answer) {
-    (void)endpoint;
-    char *text = hsp_report_text(flusher);
-    hsp_buffer_print(answer, "{\"ok\":true,\"status\":%s}", text != NULL ? text : "null");
-    free(text);
-}
-
-static void do_reload(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint,
-                      struct hsp_buffer *answer) {
-    (void)endpoint;
-    flusher->reload_wanted = true;
-    hsp_buffer_print(answer, "{\"ok\":true}");
-}
-
-static void set_state(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint,
-                      bool paused, struct hsp_buffer *answer) {
-    hsp_breaker_reset(&endpoint->breaker);
-    if (paused)
-        endpoint->breaker.state = HSP_STATE_PAUSED;
-    else
-        hsp_queue_wake(endpoint->queue, true);
-    flusher->changed = true;
-    hsp_log(HSP_LOG_NOTICE, "endpoint %s %s by hand", endpoint->name,
-            paused ? "paused" : "resumed");
-    struct hs_error err = {0};
-    if (hsp_endpoint_save(endpoint, &err) == HS_OK)
-        hsp_buffer_print(answer, "{\"ok\":true}");
-    else
-        answer_error(answer, err.text);
-}
-
-static void do_pause(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint,
-                     struct hsp_buffer *answer) {
-    set_state(flusher, endpoint, true, answer);
-}
-
-static void do_resume(struct hsp_flusher *flusher, struct hsp_endpoint *endpoint,
-                      struct hsp_buffer *answer) {
-    set_state(flusher, endpoint, false, answer);
-}
-
-static const struct verb {
-    const char *name;
-    bool changes, of_endpoint;
-    void (*run)(struct hsp_flusher *, struct hsp_endpoint *, struct hsp_buffer *);
-} verbs[] = {
-    {"status", false, false, do_status},
-    {"reload", true, false, do_reload},
-    {"pause", true, true, do_pause},
-    {"resume", true, true, do_resume},
-};
-
-static const char *text_of(json_object *request, const char *key) {
-    json_object *value = NULL;
-    if (!json_object_object_get_ex(request, key, &value) ||
-        !json_object_is_type(value, json_type_string))
-        return "";
-    return json_object_get_string(value);
-}
-
-static void answer_line(struct hsp_flusher *flusher, struct client *client,
-                        const char *line, size_t length) {
-    json_object *request = hsp_json_parse(line, length, NULL);
-    const char *name = text_of(request, "verb");
-    const struct verb *verb = NULL;
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        if (strcmp(verbs[i].name, name) == 0)
-            verb = &verbs[i];
-    struct hsp_endpoint *endpoint =
-        hsp_flusher_find(flusher, text_of(request, "endpoint"));
-    if (verb == NULL)
-        answer_error(&client->answer, "unknown verb");
-    else if (verb->changes && !client->trusted)
-        answer_error(&client->answer,
-                     "only root and the user of hookspoold may change things");
-    else if (verb->of_endpoint && (endpoint == NULL || endpoint->settings == NULL))
-        answer_error(&client->answer, "no such endpoint in the configuration");
-    else
-        verb->run(flusher, endpoint, &client->answer);
-    hsp_buffer_append(&client->answer, "\n", 1);
-    json_object_put(request);
 }
 
 /* Clients
@@ -229,30 +138,67 @@ static void accept_all(struct hsp_control *control) {
         client->heard_at = ++control->clock;
         client->trusted = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
                           (peer.uid == 0 || peer.uid == geteuid());
+        client->uid = peer.uid;
     }
 }
 
-static void read_lines(struct hsp_control *control, struct hsp_flusher *flusher,
-                       struct client *client) {
-    ssize_t got =
-        read(client->fd, client->line + client->length, LINE_MAX_BYTES - client->length);
+static void answered(struct hsp_errand *errand) {
+    struct client *client = errand->owner;
+    if (client != NULL) {
+        client->errand = NULL;
+        hsp_buffer_append(&client->answer, errand->answer.data, errand->answer.length);
+        hsp_buffer_append(&client->answer, "\n", 1);
+        if (errand->answer.failed)
+            client->answer.failed = true;
+    }
+    hsp_errand_free(errand);
+}
+
+static void begin(struct hsp_flusher *flusher, struct client *client, const char *line,
+                  size_t length) {
+    struct hsp_errand *errand = hsp_errand_new(line, length);
+    if (errand == NULL) {
+        client->answer.failed = true;
+        return;
+    }
+    errand->answered = answered;
+    errand->owner = client;
+    errand->trusted = client->trusted;
+    errand->uid = client->uid;
+    client->errand = errand;
+    hsp_errand_begin(flusher, errand);
+}
+
+/* False: nothing came. */
+static bool read_some(struct hsp_control *control, struct client *client) {
+    char room[READ_BYTES];
+    ssize_t got = read(client->fd, room, sizeof room);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (got <= 0) {
+        return false;
+    if (got > 0)
+        hsp_buffer_append(&client->heard, room, (size_t)got);
+    if (got <= 0 || client->heard.failed) {
         drop(client);
-        return;
+        return false;
     }
-    client->length += (size_t)got;
     client->heard_at = ++control->clock;
-    char *end;
-    while ((end = memchr(client->line, '\n', client->length)) != NULL) {
-        size_t used = (size_t)(end - client->line) + 1;
-        answer_line(flusher, client, client->line, used - 1);
-        memmove(client->line, client->line + used, client->length - used);
-        client->length -= used;
+    return true;
+}
+
+/* Begin the first line that was heard; false: none is whole. */
+static bool begin_line(struct hsp_flusher *flusher, struct client *client) {
+    struct hsp_buffer *heard = &client->heard;
+    char *end = heard->length > 0 ? memchr(heard->data, '\n', heard->length) : NULL;
+    if (end == NULL) {
+        if (heard->length >= LINE_MAX_BYTES)
+            drop(client);
+        return false;
     }
-    if (client->length == LINE_MAX_BYTES || client->answer.failed)
-        drop(client);
+    size_t used = (size_t)(end - heard->data) + 1;
+    begin(flusher, client, heard->data, used - 1);
+    memmove(heard->data, heard->data + used, heard->length - used);
+    heard->length -= used;
+    return true;
 }
 
 static void write_answer(struct client *client) {
@@ -274,7 +220,9 @@ unsigned hsp_control_fds(const struct hsp_control *control, struct pollfd *fds) 
     unsigned count = 0;
     for (size_t i = 0; i < HSP_CONTROL_CLIENTS; i++) {
         const struct client *client = &control->clients[i];
-        if (client->fd >= 0)
+        /* Of one whose errand is under way nothing is wanted, not even that it hung up.
+         */
+        if (client->fd >= 0 && (client->errand == NULL || client->answer.length > 0))
             fds[count++] = (struct pollfd){
                 .fd = client->fd, .events = client->answer.length > 0 ? POLLOUT : POLLIN};
     }
@@ -282,13 +230,27 @@ unsigned hsp_control_fds(const struct hsp_control *control, struct pollfd *fds) 
     return count;
 }
 
+/* Answer line after line as far as they are there and their answers are taken. */
+static void serve(struct hsp_control *control, struct hsp_flusher *flusher,
+                  struct client *client) {
+    bool may_read = true;
+    while (client->fd >= 0 && !client->answer.failed) {
+        if (client->answer.length > 0)
+            write_answer(client);
+        if (client->fd < 0 || client->answer.length > 0 || client->errand != NULL)
+            return;
+        if (begin_line(flusher, client))
+            continue;
+        if (client->fd < 0 || !may_read || !read_some(control, client))
+            return;
+        may_read = false; /* the others come first */
+    }
+    if (client->fd >= 0)
+        drop(client);
+}
+
 void hsp_control_serve(struct hsp_control *control, struct hsp_flusher *flusher) {
     accept_all(control);
-    for (size_t i = 0; i < HSP_CONTROL_CLIENTS; i++) {
-        struct client *client = &control->clients[i];
-        if (client->fd >= 0 && client->answer.length == 0)
-            read_lines(control, flusher, client);
-        if (client->fd >= 0 && client->answer.length > 0)
-            write_answer(client);
-    }
+    for (size_t i = 0; i < HSP_CONTROL_CLIENTS; i++)
+        serve(control, flusher, &control->clients[i]);
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* control.sock: JSON lines, one request and one answer a line. {"verb":"status"} may be
- * asked by whoever may connect (the group);
- * {"verb":"reload"}, {"verb":"pause","endpoint":…} and {"verb":"resume","endpoint":…} by
- * root and the daemon's own user (SO_PEERCRED). Main loop only. Format: docs/control.md
- */
+/* control.sock: JSON lines, one request and one answer a line, each an errand (errand.h).
+ * Whoever may connect (the group) may ask for the status; root and the daemon's own user
+ * (SO_PEERCRED) for anything. Main loop only. Format: docs/control.md */
 #ifndef HSP_CONTROL_H
 #define HSP_CONTROL_H
 

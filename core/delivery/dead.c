@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LETTER_MAX (HSP_FILE_MAX + 2 * HSP_PAYLOAD_MAX)
+
 /* False: out of memory. */
 static bool add_text(json_object *object, const char *key, const char *text) {
     if (text == NULL)
@@ -106,4 +108,95 @@ out:
     hsp_buffer_free(&letter);
     hsp_waiting_free(&waiting);
     return status;
+}
+
+/* By hand
+ * -------------------------------------------------------------------------------------
+ */
+
+/* Could the letter be sent? Its size as a waiting event. */
+static enum hs_status check_letter(const char *bytes, size_t length, uint32_t *size,
+                                   struct hs_error *err) {
+    struct hsp_record_reader reader;
+    struct hsp_record_event event;
+    struct hsp_payload_facts facts;
+    enum hs_status status = hsp_record_open(&reader, bytes, length, err);
+    if (status == HS_OK && (reader.count != 1 || !hsp_record_next(&reader, &event)))
+        status = hsp_fail(err, HS_E_DATA, "not one event in the file");
+    if (status == HS_OK)
+        status = hsp_payload_check(event.body, event.body_length, &facts, err);
+    if (status == HS_OK)
+        *size = (uint32_t)(event.body_length + event.details_length);
+    return status;
+}
+
+/* Gone: to where it was to go, by an earlier run, or by somebody else's hand. */
+static enum hsp_find find_revived(const struct hsp_endpoint *target,
+                                  const struct hsp_entry *entry) {
+    char path[HSP_ENTRY_PATH_MAX];
+    hsp_entry_path(entry, path);
+    return faccessat(target->queue_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0
+               ? HSP_FOUND
+               : HSP_FOUND_MISSING;
+}
+
+static enum hs_status rename_letter(const struct hsp_endpoint *endpoint, const char *name,
+                                    const struct hsp_endpoint *target,
+                                    const struct hsp_entry *entry, struct hs_error *err) {
+    char path[HSP_ENTRY_PATH_MAX];
+    hsp_entry_path(entry, path);
+    /* max_age counts from now on: who asks for a letter wants it sent. */
+    (void)!utimensat(endpoint->dead_fd, name, NULL, AT_SYMLINK_NOFOLLOW);
+    if (renameat(endpoint->dead_fd, name, target->queue_fd, path) == 0)
+        return HS_OK;
+    enum hs_status status =
+        errno == ENOENT ? hsp_endpoint_make_shard(target, entry->sequence, err) : HS_OK;
+    if (status == HS_OK && renameat(endpoint->dead_fd, name, target->queue_fd, path) != 0)
+        status = hsp_fail_errno(err, HS_E_IO, "move dead/%s/%s to queue/%s",
+                                endpoint->name, name, target->name);
+    return status;
+}
+
+enum hs_status hsp_dead_revive(const struct hsp_endpoint *endpoint, const char *name,
+                               const struct hsp_endpoint *target, struct hsp_entry *entry,
+                               enum hsp_find *found, int64_t *bytes,
+                               struct hs_error *err) {
+    struct stat info;
+    size_t length = 0;
+    char *text = hsp_read_file(endpoint->dead_fd, name, LETTER_MAX, &length, &info);
+    if (text == NULL && errno == ENOENT) {
+        *found = find_revived(target, entry);
+        return HS_OK;
+    }
+    if (text == NULL && (errno == ENOMEM || errno == EMFILE || errno == EIO))
+        return hsp_fail_errno(err, HS_E_IO, "read dead/%s/%s", endpoint->name, name);
+    enum hs_status status =
+        text != NULL ? check_letter(text, length, &entry->size, NULL) : HS_E_DATA;
+    free(text);
+    *found = status == HS_OK ? HSP_FOUND : HSP_FOUND_CORRUPT;
+    if (status == HS_E_DATA)
+        return HS_OK;
+    if (status == HS_OK)
+        status = rename_letter(endpoint, name, target, entry, err);
+    if (status == HS_OK)
+        *bytes = info.st_size;
+    hsp_crash_point("letter-revived");
+    return status;
+}
+
+enum hs_status hsp_dead_shred(const struct hsp_endpoint *endpoint, const char *name,
+                              enum hsp_find *found, int64_t *bytes,
+                              struct hs_error *err) {
+    struct stat info;
+    if (fstatat(endpoint->dead_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+        unlinkat(endpoint->dead_fd, name, 0) != 0) {
+        if (errno != ENOENT)
+            return hsp_fail_errno(err, HS_E_IO, "remove dead/%s/%s", endpoint->name,
+                                  name);
+        *found = HSP_FOUND_MISSING;
+        return HS_OK;
+    }
+    *found = HSP_FOUND;
+    *bytes = info.st_size;
+    return HS_OK;
 }

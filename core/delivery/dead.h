@@ -20,6 +20,26 @@ struct hsp_death {
  * out of memory. */
 char *hsp_death_note(const struct hsp_death *death);
 
+/* What became of a file that a person named. */
+enum hsp_find {
+    HSP_FOUND,
+    HSP_FOUND_MISSING, /* it was gone already */
+    HSP_FOUND_CORRUPT, /* it cannot be read: goes to corrupt/ */
+};
+
+/* Move the letter `name` (hsp_dead_name) into the queue of `target`, checked, its note
+ * kept in it and its age beginning anew: one rename, not synced. `entry` has sequence and
+ * object of the name and gets its size; `bytes` is the size of the letter. May be
+ * repeated. HS_E_IO, HS_E_FULL, HS_E_NOMEM. */
+enum hs_status hsp_dead_revive(const struct hsp_endpoint *endpoint, const char *name,
+                               const struct hsp_endpoint *target, struct hsp_entry *entry,
+                               enum hsp_find *found, int64_t *bytes,
+                               struct hs_error *err) HS_MUST_CHECK;
+/* Remove the letter, not synced. */
+enum hs_status hsp_dead_shred(const struct hsp_endpoint *endpoint, const char *name,
+                              enum hsp_find *found, int64_t *bytes,
+                              struct hs_error *err) HS_MUST_CHECK;
+
 /* Move the waiting event to dead/ENDPOINT: a new file with the note, fsync, rename,
  * fsync; then the old one is removed. Without space for a copy the file itself is moved,
  * without note. `bytes` is the size of the letter. May be repeated. An event whose file

@@ -110,6 +110,8 @@ enum hs_status hsp_endpoint_open(struct hsp_endpoint **endpoint,
     fresh->last_probed = HSP_NO_LINE;
     enum hs_status status = hsp_queue_new(&fresh->queue, err);
     if (status == HS_OK)
+        status = hsp_overtaken_open(&fresh->overtaken, dir->state, name, err);
+    if (status == HS_OK)
         status = open_own(dir->queue, dir, "queue", name, &fresh->queue_fd, err);
     if (status == HS_OK)
         status = open_own(dir->dead, dir, "dead", name, &fresh->dead_fd, err);
@@ -128,6 +130,7 @@ void hsp_endpoint_close(struct hsp_endpoint *endpoint) {
     hsp_signer_free(endpoint->signer);
     hsp_rate_close(endpoint->rate);
     hsp_queue_free(endpoint->queue);
+    hsp_overtaken_close(endpoint->overtaken);
     if (endpoint->queue_fd >= 0)
         close(endpoint->queue_fd);
     if (endpoint->dead_fd >= 0)
@@ -251,6 +254,21 @@ static int64_t due_on_boot_clock(int64_t due_s, int64_t boot_ms, int64_t utc_ms)
     return boot_ms + (wait_ms < 86400000 ? wait_ms : 86400000);
 }
 
+/* Only the head of a line has attempts in its name. Another one that has was displaced by
+ * a letter that came back, when the process died. */
+static enum hs_status name_plainly(const struct hsp_endpoint *endpoint,
+                                   struct hsp_entry *entry, struct hs_error *err) {
+    struct hsp_entry plain = hsp_entry_plain(entry);
+    char from[HSP_ENTRY_PATH_MAX], to[HSP_ENTRY_PATH_MAX];
+    hsp_entry_path(entry, from);
+    hsp_entry_path(&plain, to);
+    *entry = plain;
+    if (strcmp(from, to) == 0 ||
+        renameat(endpoint->queue_fd, from, endpoint->queue_fd, to) == 0)
+        return HS_OK;
+    return hsp_fail_errno(err, HS_E_IO, "rename queue/%s/%s", endpoint->name, from);
+}
+
 static enum hs_status enqueue_found(struct hsp_endpoint *endpoint, struct found *found,
                                     uint64_t *top, struct hs_error *err) {
     int64_t boot_ms = hsp_now_ms(CLOCK_BOOTTIME), utc_ms = hsp_now_ms(CLOCK_REALTIME);
@@ -258,7 +276,11 @@ static enum hs_status enqueue_found(struct hsp_endpoint *endpoint, struct found 
     if (found->count > 0)
         qsort(found->entries, found->count, sizeof *found->entries, by_sequence);
     for (size_t i = 0; status == HS_OK && i < found->count; i++) {
-        const struct hsp_entry *entry = &found->entries[i];
+        struct hsp_entry *entry = &found->entries[i];
+        if (hsp_queue_has_line(endpoint->queue, entry->object))
+            status = name_plainly(endpoint, entry, err);
+        if (status != HS_OK)
+            break;
         status = hsp_queue_add(endpoint->queue, entry,
                                due_on_boot_clock(entry->due_s, boot_ms, utc_ms), err);
         if (entry->sequence > *top && entry->sequence < HSP_SEQUENCE_LIMIT)
@@ -276,7 +298,8 @@ static enum hs_status count_dead(struct hsp_endpoint *endpoint, uint64_t *top,
             close(fd);
         return hsp_fail_errno(err, HS_E_IO, "read dead/%s", endpoint->name);
     }
-    for (struct dirent *item; (item = readdir(folder)) != NULL;) {
+    enum hs_status status = HS_OK;
+    for (struct dirent *item; status == HS_OK && (item = readdir(folder)) != NULL;) {
         struct hsp_entry entry;
         char id[HSP_ID_LENGTH + 1];
         struct stat info;
@@ -285,11 +308,14 @@ static enum hs_status count_dead(struct hsp_endpoint *endpoint, uint64_t *top,
             continue;
         endpoint->dead++;
         endpoint->dead_bytes += info.st_size;
+        status = hsp_overtaken_watch(endpoint->overtaken, entry.object, err);
         if (entry.sequence > *top && entry.sequence < HSP_SEQUENCE_LIMIT)
             *top = entry.sequence;
     }
     closedir(folder);
-    return HS_OK;
+    if (status == HS_OK)
+        hsp_overtaken_tidy(endpoint->overtaken, endpoint->state_fd, endpoint->name);
+    return status;
 }
 
 enum hs_status hsp_endpoint_load(struct hsp_endpoint *endpoint, uint64_t *top,
@@ -308,6 +334,18 @@ enum hs_status hsp_endpoint_load(struct hsp_endpoint *endpoint, uint64_t *top,
     *strangers += found.strangers;
     free(found.entries);
     return status;
+}
+
+enum hs_status hsp_endpoint_make_shard(const struct hsp_endpoint *endpoint,
+                                       uint64_t sequence, struct hs_error *err) {
+    char shard[3];
+    hsp_entry_shard(sequence, shard);
+    if (mkdirat(endpoint->queue_fd, shard, HSP_PRIVATE_MODE) != 0 && errno != EEXIST)
+        return hsp_fail_errno(err, HS_E_IO, "make folder queue/%s/%s", endpoint->name,
+                              shard);
+    return fsync(endpoint->queue_fd) == 0
+               ? HS_OK
+               : hsp_fail_errno(err, HS_E_IO, "sync queue/%s", endpoint->name);
 }
 
 /* Questions

@@ -6,6 +6,7 @@
 #define HSP_ENDPOINT_H
 
 #include "breaker.h"
+#include "overtaken.h"
 #include "queue.h"
 #include "rate.h"
 #include "sign.h"
@@ -21,6 +22,7 @@ struct hsp_endpoint {
     struct hsp_rate_window *rate;
     struct hsp_breaker breaker;
     struct hsp_queue *queue;
+    struct hsp_overtaken *overtaken;
     int queue_fd, dead_fd;
     int state_fd; /* borrowed: state/ */
 
@@ -60,6 +62,12 @@ enum hs_status hsp_endpoint_load(struct hsp_endpoint *endpoint, uint64_t *top,
 /* Keep state and last error over a restart: state/NAME.endpoint. */
 enum hs_status hsp_endpoint_save(const struct hsp_endpoint *endpoint,
                                  struct hs_error *err) HS_MUST_CHECK;
+
+/* Make the folder of queue/NAME that holds the event of this number, durably. Any thread.
+ * HS_E_IO, HS_E_FULL. */
+enum hs_status hsp_endpoint_make_shard(const struct hsp_endpoint *endpoint,
+                                       uint64_t sequence,
+                                       struct hs_error *err) HS_MUST_CHECK;
 
 /* What the status calls it. */
 enum hsp_endpoint_state hsp_endpoint_state(const struct hsp_endpoint *endpoint);

@@ -77,3 +77,10 @@ bool hsp_dead_parse(const char *name, struct hsp_entry *entry,
     memcpy(id, name, HSP_ID_LENGTH + 1);
     return true;
 }
+
+struct hsp_entry hsp_entry_plain(const struct hsp_entry *entry) {
+    struct hsp_entry plain = *entry;
+    plain.attempts = plain.code = 0;
+    plain.due_s = 0;
+    return plain;
+}

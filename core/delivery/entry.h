@@ -31,6 +31,9 @@ void hsp_entry_shard(uint64_t sequence, char shard[3]);
 /* NAME without its folder; false: not such a name. */
 bool hsp_entry_parse(const char *name, struct hsp_entry *entry);
 
+/* The same event as it is named before its first attempt. Pure. */
+struct hsp_entry hsp_entry_plain(const struct hsp_entry *entry);
+
 /* dead/ENDPOINT/SEQUENCE.OBJECT.ID */
 void hsp_dead_name(const struct hsp_entry *entry, const char *id,
                    char name[HSP_DEAD_NAME_MAX]);

@@ -41,6 +41,7 @@ struct hsp_flusher {
     bool recordable;          /* the journal has room for what is in flight */
 
     struct hsp_supervisor supervisor;
+    bool clerk;         /* hookspool's own: takes nothing in, sends nothing */
     bool drain;         /* deliver what is due, then end */
     int64_t stop_at_ms; /* 0: running; else no new requests, and the boot clock's end of
                            patience */

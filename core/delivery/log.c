@@ -33,6 +33,7 @@ static int file_fd = -1;  /* -1: not open */
 static bool is_torn;      /* the last line in the file is not whole */
 static bool is_failing;   /* the file could not be written, which has been said */
 static bool only = false; /* the start is over: stderr gets nothing beside it */
+static enum hsp_severity limit = HSP_LOG_INFO;
 
 static void write_stderr(int severity, const char *text) {
     if (getenv("JOURNAL_STREAM") != NULL)
@@ -125,8 +126,12 @@ static void write_file_or_stderr(int severity, const char *text) {
 /* Public
  * ------------------------------------------------------------------------------------ */
 
+void hsp_log_limit(enum hsp_severity severity) { limit = severity; }
+
 void hsp_log(enum hsp_severity severity, const char *format, ...) {
     char text[TEXT_MAX];
+    if (severity > limit)
+        return;
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);

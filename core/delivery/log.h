@@ -29,6 +29,9 @@ void hsp_log_open(const char *target);
 /* The start is over: until now lines went to stderr as well, for who starts a daemon by
  * hand looks there. */
 void hsp_log_leave_stderr(void);
+/* Leave out what is less severe than this: for `hookspool`, which does the daemon's work
+ * and says itself what came of it. */
+void hsp_log_limit(enum hsp_severity severity);
 /* Back to stderr. */
 void hsp_log_close(void);
 

@@ -57,18 +57,6 @@ static enum hs_status stage(struct hsp_placing *placing, struct hs_error *err) {
     return status;
 }
 
-/* Make the folder XX of an endpoint's queue. */
-static enum hs_status make_shard(const struct hsp_placement *placement,
-                                 struct hs_error *err) {
-    char shard[3];
-    hsp_entry_shard(placement->entry.sequence, shard);
-    int fd = placement->endpoint->queue_fd;
-    if (mkdirat(fd, shard, HSP_PRIVATE_MODE) != 0 && errno != EEXIST)
-        return hsp_fail_errno(err, HS_E_IO, "make folder queue/%s/%s",
-                              placement->endpoint->name, shard);
-    return sync_folder(fd, placement->endpoint->name, err);
-}
-
 static enum hs_status move_into(const struct hsp_placing *placing,
                                 const struct hsp_placement *placement,
                                 struct hs_error *err) {
@@ -79,7 +67,10 @@ static enum hs_status move_into(const struct hsp_placing *placing,
     if (renameat(placing->dir->incoming, name, fd, path) == 0)
         return HS_OK;
     /* Either the folder is missing or the file is, done by an earlier run. */
-    enum hs_status status = errno == ENOENT ? make_shard(placement, err) : HS_OK;
+    enum hs_status status =
+        errno == ENOENT
+            ? hsp_endpoint_make_shard(placement->endpoint, placement->entry.sequence, err)
+            : HS_OK;
     if (status == HS_OK && renameat(placing->dir->incoming, name, fd, path) != 0 &&
         errno != ENOENT)
         status = hsp_fail_errno(err, HS_E_IO, "move incoming/%s to queue/%s", name,
@@ -131,7 +122,8 @@ static enum hs_status link_into(const struct hsp_placing *placing,
         return HS_OK;
     enum hs_status status = HS_OK;
     if (errno == ENOENT)
-        status = make_shard(placement, err);
+        status =
+            hsp_endpoint_make_shard(placement->endpoint, placement->entry.sequence, err);
     else if (errno == EEXIST)
         (void)unlinkat(to, path, 0); /* by an earlier run, of an earlier copy */
     if (status == HS_OK && linkat(from, name, to, path, 0) != 0)

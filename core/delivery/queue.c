@@ -253,6 +253,10 @@ enum hs_status hsp_queue_add(struct hsp_queue *queue, const struct hsp_entry *en
     return HS_OK;
 }
 
+bool hsp_queue_has_line(const struct hsp_queue *queue, uint64_t object) {
+    return hsp_queue_find(queue, object) != NONE;
+}
+
 static void ripen(struct hsp_queue *queue, int64_t now_ms) {
     while (queue->waiting.count > 0 &&
            queue->lines[queue->waiting.lines[0]].due_ms <= now_ms) {

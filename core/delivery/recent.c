@@ -230,6 +230,11 @@ enum hs_state hsp_recent_state(const struct hsp_recent *recent, uint64_t object)
     return place == NONE ? HS_STATE_NONE : (enum hs_state)recent->slots[place].state;
 }
 
+uint64_t hsp_recent_newest(const struct hsp_recent *recent, uint64_t object) {
+    uint32_t place = find_object(recent, object);
+    return place == NONE ? 0 : recent->slots[place].sequence;
+}
+
 uint64_t hsp_recent_top(const struct hsp_recent *recent) { return recent->top; }
 
 uint32_t hsp_recent_add(struct hsp_recent *recent, const struct hsp_recent_entry *entry) {

@@ -34,6 +34,8 @@ bool hsp_recent_has_fold(const struct hsp_recent *recent, uint64_t fold, uint64_
                          int64_t since_ms);
 /* The newest state of an object, HS_STATE_NONE: not known. */
 enum hs_state hsp_recent_state(const struct hsp_recent *recent, uint64_t object);
+/* The number of an object's newest event, 0: not known. */
+uint64_t hsp_recent_newest(const struct hsp_recent *recent, uint64_t object);
 /* The highest sequence number in the window. */
 uint64_t hsp_recent_top(const struct hsp_recent *recent);
 

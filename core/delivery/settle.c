@@ -5,8 +5,7 @@
 
 #include "../crash.h"
 #include "../error.h"
-#include "dead.h"
-#include "flusher.h"
+#include "errand.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +50,10 @@ static void apply(struct hsp_flusher *flusher, struct hsp_op *op) {
         endpoint->dead_bytes = op->dead_bytes;
         return;
     }
+    if (op->errand != NULL) {
+        hsp_selection_apply(flusher, op);
+        return;
+    }
     endpoint->dead += op->dead;
     endpoint->dead_bytes += op->dead_bytes;
     if (op->kind == HSP_OP_RENAME) {
@@ -60,6 +63,9 @@ static void apply(struct hsp_flusher *flusher, struct hsp_op *op) {
     if (op->kind == HSP_OP_KILL) {
         endpoint->dying--;
         endpoint->dying_bytes -= op->entry.size;
+        struct hs_error err = {0};
+        if (hsp_overtaken_watch(endpoint->overtaken, op->entry.object, &err) != HS_OK)
+            hsp_flusher_fail(flusher, &err);
     }
     hsp_queue_advance(endpoint->queue, op->line);
     if (op->kind == HSP_OP_KILL)
@@ -368,6 +374,9 @@ void hsp_settle_answer(void *owner, struct hsp_request *request,
     int64_t utc_ms = hsp_now_ms(CLOCK_REALTIME);
     if (kind == HSP_OP_RENAME)
         keep(op, response, &ruling);
+    if (kind == HSP_OP_REMOVE)
+        op->overtakes = hsp_overtaken_deliver(endpoint->overtaken, op->entry.object,
+                                              op->entry.sequence);
     if (dead)
         bury(flusher, op,
              &(struct hsp_death){

@@ -128,6 +128,7 @@ static void reload(struct hsp_flusher *flusher) {
     struct hsp_settings *fresh = NULL;
     if (hsp_flusher_check(flusher->settings->path, &fresh, &err) != HS_OK) {
         hsp_log(HSP_LOG_ERROR, "%s: the old configuration stays", err.text);
+        hsp_supervisor_status(&flusher->supervisor, err.text);
         return;
     }
     if (strcmp(fresh->spool_dir, flusher->settings->spool_dir) != 0 ||
@@ -232,9 +233,11 @@ enum hs_status hsp_start_open(struct hsp_flusher *flusher, struct hs_error *err)
     if (status == HS_OK)
         status = hsp_notice_open(&flusher->notice, flusher->dir.incoming, err);
     if (status == HS_OK)
-        status = hsp_http_open(&flusher->http, hsp_settle_answer, flusher, err);
+        status = flusher->clerk
+                     ? HS_OK
+                     : hsp_http_open(&flusher->http, hsp_settle_answer, flusher, err);
     struct hs_error failure = {0};
-    if (status == HS_OK &&
+    if (status == HS_OK && !flusher->clerk &&
         hsp_control_open(&flusher->control, flusher->dir.root, &failure) != HS_OK)
         hsp_log(HSP_LOG_WARNING, "%s: delivering without it",
                 failure.text); /* a full disk */

@@ -32,7 +32,8 @@ static enum hs_status open_whole(struct hsp_waiting *waiting, size_t length,
     if (status == HS_OK &&
         (reader.count != 1 || !hsp_record_next(&reader, &waiting->event)))
         status = hsp_fail(err, HS_E_DATA, "not one event in the file");
-    waiting->uid = info->st_uid;
+    /* A letter that came back names its submitter: it is a file of the daemon's own. */
+    waiting->uid = reader.from >= 0 ? reader.from : info->st_uid;
     return status;
 }
 

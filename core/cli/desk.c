@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Errands of the verbs: to the daemon or to a clerk of our own. */
+#include "config.h"
+
+#include "cli.h"
+
+#include "../ask.h"
+#include "../delivery/clerk.h"
+#include "../error.h"
+#include "../lock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct hsp_desk {
+    char *spool;
+    bool served;
+    struct hsp_clerk *clerk; /* NULL where a daemon serves */
+};
+
+enum hs_status hsp_desk_open(struct hsp_desk **desk, const struct hsp_cli *cli,
+                             struct hs_error *err) {
+    struct hsp_desk *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL)
+        return hsp_fail(err, HS_E_NOMEM, "open the spool: out of memory");
+    enum hs_status status = HS_OK;
+    fresh->spool = hsp_cli_find_spool(cli, err);
+    if (fresh->spool == NULL)
+        status = err->status;
+    fresh->served = status == HS_OK && hsp_spooldir_is_served(fresh->spool);
+    if (status == HS_OK && !fresh->served)
+        status = hsp_clerk_open(&fresh->clerk, cli->config, err);
+    if (status == HS_OK)
+        *desk = fresh;
+    else
+        hsp_desk_close(fresh);
+    return status;
+}
+
+void hsp_desk_close(struct hsp_desk *desk) {
+    if (desk == NULL)
+        return;
+    hsp_clerk_close(desk->clerk);
+    free(desk->spool);
+    free(desk);
+}
+
+bool hsp_desk_is_served(const struct hsp_desk *desk) { return desk->served; }
+
+const char *hsp_desk_spool(const struct hsp_desk *desk) { return desk->spool; }
+
+/* {"error":…} becomes an error. */
+static enum hs_status understand(const char *text, json_object **answer,
+                                 struct hs_error *err) {
+    json_object *object = hsp_json_parse(text, strcspn(text, "\n"), err), *error = NULL;
+    if (object == NULL)
+        return err->status;
+    if (!json_object_object_get_ex(object, "error", &error)) {
+        *answer = object;
+        return HS_OK;
+    }
+    enum hs_status status = hsp_fail(err, HS_E_DATA, "%s", json_object_get_string(error));
+    json_object_put(object);
+    return status;
+}
+
+enum hs_status hsp_desk_ask(struct hsp_desk *desk, json_object *request, int patience_ms,
+                            json_object **answer, struct hs_error *err) {
+    char *text = NULL;
+    const char *line = hsp_json_text(request, &(size_t){0});
+    enum hs_status status = HS_OK;
+    if (line == NULL)
+        status = hsp_fail(err, HS_E_NOMEM, "ask hookspoold: out of memory");
+    else if (desk->served)
+        status = hsp_ask(desk->spool, line, patience_ms, &text, err);
+    else
+        status = hsp_clerk_ask(desk->clerk, line, &text, err);
+    if (status == HS_OK)
+        status = understand(text, answer, err);
+    free(text);
+    return status;
+}

@@ -268,6 +268,15 @@ class Daemon:
         with open(path, encoding="ascii") as file:
             return int(file.read().split()[0])
 
+    def wakeups(self):
+        """How often all its threads gave up the processor, or lost it."""
+        total = 0
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/status",
+                      encoding="ascii") as file:
+                total += sum(int(n.split()[1]) for n in file if "ctxt_switches" in n)
+        return total
+
     def stop_child(self):
         """stop, for a daemon under strace, which hands its exit status on."""
         os.kill(self.child(), signal.SIGTERM)

@@ -156,26 +156,16 @@ def test_status_command(hooks, receiver):
     assert "main" in stopped.stdout and stopped.stdout != shown.stdout, stopped
 
 
-def wakeups(pid):
-    """How often all threads of the process gave up the processor of their own will."""
-    total = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as file:
-            total += sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
-    return total
-
-
 def test_idle_daemon_sleeps(hooks, receiver):
     """No wake-ups when there is nothing to do, after it has had something to do."""
     hooks.endpoint(receiver=receiver).init().start()
     hooks.generate(10)
     hooks.wait_settled()
-    pid = hooks.daemon.process.pid
 
     def three_quiet_seconds():
-        before, began = wakeups(pid), time.monotonic()
+        before, began = hooks.daemon.wakeups(), time.monotonic()
         wait_for("three seconds", lambda: time.monotonic() - began > 3, pause=0.1)
-        return wakeups(pid) == before
+        return hooks.daemon.wakeups() == before
 
     wait_for("quiet", three_quiet_seconds, timeout=60)
 

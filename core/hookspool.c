@@ -5,12 +5,14 @@
 
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 static const struct hsp_verb *const verbs[] = {
-    &hsp_verb_init,  &hsp_verb_check_config, &hsp_verb_status,
-    &hsp_verb_pause, &hsp_verb_resume,       &hsp_verb_reload,
+    &hsp_verb_init,   &hsp_verb_check_config, &hsp_verb_status,  &hsp_verb_pause,
+    &hsp_verb_resume, &hsp_verb_reload,       &hsp_verb_enqueue,
 };
 #define VERB_COUNT (sizeof verbs / sizeof *verbs)
 
@@ -72,8 +74,20 @@ static int run_verb(const struct hsp_verb *verb, int argc, char **argv) {
     return print_verb_usage(verb, stderr);
 }
 
+/* Started without stdin, stdout or stderr, a verb must not print into the file that gets
+ * the free number. */
+static void secure_descriptors(void) {
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv) {
     struct hs_error err = {0};
+    secure_descriptors();
     int first = hsp_options_read(options, NULL, argc, argv, false, &err);
     if (first < 0) {
         fprintf(stderr, "hookspool: %s\n", err.text);

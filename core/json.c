@@ -128,12 +128,17 @@ const char *hsp_json_text(json_object *value, size_t *length) {
 }
 
 /* json-c checks UTF-8 loosely and stops at a NUL byte, so both are looked at before. */
-static const char *parse_with(json_tokener *tokener, const char *text, size_t length,
-                              json_object **value) {
+static const char *look_at(const char *text, size_t length) {
     if (length > INT_MAX || memchr(text, '\0', length) != NULL)
         return "a NUL byte, or too long";
-    if (!hsp_text_is_utf8(text, length))
-        return "not well-formed UTF-8";
+    return hsp_text_is_utf8(text, length) ? NULL : "not well-formed UTF-8";
+}
+
+static const char *parse_with(json_tokener *tokener, const char *text, size_t length,
+                              json_object **value) {
+    const char *mistake = look_at(text, length);
+    if (mistake != NULL)
+        return mistake;
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
     *value = json_tokener_parse_ex(tokener, text, (int)length);
     /* A number ends only where something else begins: the NUL. */
@@ -159,4 +164,21 @@ json_object *hsp_json_parse(const char *text, size_t length, struct hs_error *er
     json_object_put(value);
     hsp_fail(err, HS_E_DATA, "parse JSON: %s", mistake);
     return NULL;
+}
+
+enum hs_status hsp_json_feed(json_tokener *tokener, const char *text, size_t length,
+                             json_object **value, struct hs_error *err) {
+    const char *mistake = look_at(text, length);
+    *value = NULL;
+    if (mistake == NULL) {
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+        *value = json_tokener_parse_ex(tokener, text, (int)length);
+        const enum json_tokener_error error = json_tokener_get_error(tokener);
+        if (error == json_tokener_continue ||
+            (error == json_tokener_success && *value != NULL))
+            return HS_OK;
+        mistake = error == json_tokener_success ? "null" : json_tokener_error_desc(error);
+    }
+    json_tokener_reset(tokener);
+    return hsp_fail(err, HS_E_DATA, "parse JSON: %s", mistake);
 }

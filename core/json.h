@@ -36,4 +36,10 @@ const char *hsp_json_text(json_object *value, size_t *length);
  * json_object_put(). */
 json_object *hsp_json_parse(const char *text, size_t length, struct hs_error *err);
 
+/* The same for a value other than null that comes in pieces: begin anew with `tokener`
+ * (json_tokener_new) or go on. `value` is NULL while more is wanted, else the caller's.
+ * HS_E_DATA: what is wrong; the tokener then begins anew. */
+enum hs_status hsp_json_feed(json_tokener *tokener, const char *text, size_t length,
+                             json_object **value, struct hs_error *err) HS_MUST_CHECK;
+
 #endif

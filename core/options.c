@@ -34,6 +34,9 @@ static enum hs_status set(const struct hsp_option *row, const char *text,
     case HSP_OPTION_FLAG:
         *(bool *)row->value = true;
         return HS_OK;
+    case HSP_OPTION_COUNT:
+        ++*(int *)row->value;
+        return HS_OK;
     case HSP_OPTION_TEXT:
         *(const char **)row->value = text;
         return HS_OK;

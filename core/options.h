@@ -10,6 +10,7 @@
 
 enum hsp_option_kind {
     HSP_OPTION_FLAG,     /* bool */
+    HSP_OPTION_COUNT,    /* int: a flag, one more each time */
     HSP_OPTION_TEXT,     /* const char *: borrowed from argv */
     HSP_OPTION_NUMBER,   /* int64_t: 0 to 2^53 */
     HSP_OPTION_DURATION, /* int64_t, milliseconds: "30s", "3d" (units.h) */

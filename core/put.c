@@ -141,6 +141,12 @@ static enum hs_status check_space(const struct hs_spool *spool, struct hs_error 
                     spool->path, min_free.percent);
 }
 
+enum hs_status hsp_spool_put_file(const struct hs_spool *spool, const char *id,
+                                  const struct hsp_buffer *file, struct hs_error *err) {
+    const enum hs_status status = check_space(spool, err);
+    return status == HS_OK ? publish(spool, id, file, err) : status;
+}
+
 enum hs_status hs_spool_put(struct hs_spool *spool, const struct hs_event *event,
                             struct hs_error *err) {
     return hs_spool_put_batch(spool, &event, 1, err);

@@ -4,6 +4,7 @@
 #ifndef HSP_SPOOL_H
 #define HSP_SPOOL_H
 
+#include "buffer.h"
 #include "hookspool.h"
 #include "units.h"
 #include <stdbool.h>
@@ -31,6 +32,12 @@ bool hsp_spool_name_ok(const char *name);
 /* Does the file system of `fd` have less than `min_free` left, in bytes or in inodes?
  * errno is kept on failure, which counts as enough: the write itself will tell. */
 bool hsp_space_is_short(int fd, const struct hsp_share *min_free);
+
+/* Put a whole spool file (core/record.h) of events that were made before, under the name
+ * of `id`: that of its only event, or a new one for several. As hs_spool_put. */
+enum hs_status hsp_spool_put_file(const struct hs_spool *spool, const char *id,
+                                  const struct hsp_buffer *file,
+                                  struct hs_error *err) HS_MUST_CHECK;
 
 /* Make the folder `name` in the folder `dirfd` if it is not there, then set its mode with
  * fchmod and its owner with fchown (uid, gid -1: leave). An existing one must be a real

@@ -41,7 +41,7 @@ struct hsp_settings {
     char *spool_dir;
     char *journal; /* default: DEFAULT_JOURNAL (compiled in) */
     int64_t journal_max_bytes;
-    char *log; /* "stderr", "syslog" or a path: see hsp_log_open */
+    char *log;       /* "stderr", "syslog" or a path: see hsp_log_open */
     int64_t fold_ms; /* 0: no folding */
     struct hsp_share min_free;
     struct hsp_endpoint_settings *endpoints;

@@ -7,10 +7,10 @@
 #include "config.h"
 
 #include "details.h"
+#include "options.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,65 +23,51 @@
 #define NAME "hookspool-notify"
 #define CHECKMK_RETRY 1 /* Checkmk runs the command again after this status */
 
-enum { OPTION_SYSTEM = 256, OPTION_DRY_RUN, OPTION_OVERRIDE };
+static const char *chosen_config, *chosen_spool, *chosen_system;
+static const char *monitor_id, *monitor_name, *url, *region, *endpoint, *response_time_ms,
+    *status_code;
+static bool dry_run, want_help, want_version;
+
+static const struct hsp_option options[] = {
+    {'c', "config", "FILE", "read FILE instead of hookspool.conf", HSP_OPTION_TEXT,
+     &chosen_config},
+    {'s', "spool", "DIR", "use this spool directory", HSP_OPTION_TEXT, &chosen_spool},
+    {'\0', "system", "NAME", "nagios (default), icinga2, naemon …", HSP_OPTION_TEXT,
+     &chosen_system},
+    {'\0', "dry-run", NULL, "print the spool record, put nothing", HSP_OPTION_FLAG,
+     &dry_run},
+    {'\0', "monitor-id", "ID", "the monitor's id", HSP_OPTION_TEXT, &monitor_id},
+    {'\0', "monitor-name", "NAME", "the monitor's name", HSP_OPTION_TEXT, &monitor_name},
+    {'\0', "url", "URL", "the monitor's address", HSP_OPTION_TEXT, &url},
+    {'\0', "region", "NAME", "where the check ran", HSP_OPTION_TEXT, &region},
+    {'\0', "endpoint", "NAMES", "send to these endpoints only (a,b)", HSP_OPTION_TEXT,
+     &endpoint},
+    {'\0', "response-time-ms", "N", "response time in milliseconds", HSP_OPTION_TEXT,
+     &response_time_ms},
+    {'\0', "status-code", "N", "HTTP status code", HSP_OPTION_TEXT, &status_code},
+    {'h', "help", NULL, "print this", HSP_OPTION_FLAG, &want_help},
+    {'V', "version", NULL, "print the version", HSP_OPTION_FLAG, &want_version},
+    {.name = NULL},
+};
 
 /* Options that are pairs by another name. */
 static const struct override {
-    const char *option;
     const char *key;
+    const char **value; /* NULL where it is not given */
 } overrides[] = {
-    {"monitor-id", "MONITOR_ID"},
-    {"monitor-name", "MONITOR_NAME"},
-    {"url", "URL"},
-    {"region", "REGION"},
-    {"endpoint", "ENDPOINT"},
-    {"response-time-ms", "RESPONSE_TIME_MS"},
-    {"status-code", "STATUS_CODE"},
+    {"MONITOR_ID", &monitor_id},
+    {"MONITOR_NAME", &monitor_name},
+    {"URL", &url},
+    {"REGION", &region},
+    {"ENDPOINT", &endpoint},
+    {"RESPONSE_TIME_MS", &response_time_ms},
+    {"STATUS_CODE", &status_code},
 };
 #define OVERRIDES (sizeof(overrides) / sizeof(overrides[0]))
 
-static const struct option plain_options[] = {
-    {"config", required_argument, NULL, 'c'},
-    {"spool", required_argument, NULL, 's'},
-    {"system", required_argument, NULL, OPTION_SYSTEM},
-    {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-};
-#define PLAIN_OPTIONS (sizeof(plain_options) / sizeof(plain_options[0]))
-
-static const char help[] =
-    "usage: " NAME " [options] host|service KEY=VALUE...\n"
-    "\n"
-    "Put one notification of Nagios, Naemon, Icinga 2 or Checkmk into the spool. KEY is "
-    "the\n"
-    "host's macro name: HOSTNAME, SERVICEDESC, NOTIFICATIONTYPE, SERVICESTATE and so "
-    "on.\n"
-    "The same names are read from NAGIOS_*, ICINGA_* and NOTIFY_* variables.\n"
-    "\n"
-    "  -c, --config FILE          read FILE instead of hookspool.conf\n"
-    "  -s, --spool DIR            use this spool directory\n"
-    "      --system NAME          nagios (default), icinga2, naemon ...\n"
-    "      --dry-run              print the spool record, put nothing\n"
-    "      --monitor-id ID        the monitor's id\n"
-    "      --monitor-name NAME    the monitor's name\n"
-    "      --url URL              the monitor's address\n"
-    "      --region NAME          where the check ran\n"
-    "      --endpoint NAME[,...]  send to these endpoints only\n"
-    "      --response-time-ms N   response time in milliseconds\n"
-    "      --status-code N        HTTP status code\n"
-    "  -h, --help                 print this\n"
-    "  -V, --version              print the version\n"
-    "\n"
-    "Exit status: 0 durable; 64 usage, 65 bad data, 73 or 74 not written, 75 no space,\n"
-    "78 configuration; under Checkmk 1 for 73, 74 and 75.\n";
-
+/* What the command line and the environment ask for, beside the pairs. */
 struct request {
-    const char *config;
-    const char *spool;
-    const char *system;                 /* NULL: by what calls */
-    const char *override_of[OVERRIDES]; /* NULL: not given */
-    bool dry_run;
+    const char *system;
     bool checkmk;
     enum hsp_object object;
 };
@@ -122,59 +108,42 @@ static int exit_status(enum hs_status status, bool checkmk) {
 
 /* Options */
 
-static size_t fill_options(struct option *options) {
-    size_t count = 0;
-    for (size_t i = 0; i < PLAIN_OPTIONS; i++)
-        options[count++] = plain_options[i];
-    for (size_t i = 0; i < OVERRIDES; i++)
-        options[count++] = (struct option){overrides[i].option, required_argument, NULL,
-                                           OPTION_OVERRIDE + (int)i};
-    return count;
+static int print_help(void) {
+    fputs(
+        "usage: " NAME " [OPTION…] host|service KEY=VALUE…\n"
+        "\n"
+        "Put one notification of Nagios, Naemon, Icinga 2 or Checkmk into the spool. KEY "
+        "is the\n"
+        "host's macro name: HOSTNAME, SERVICEDESC, NOTIFICATIONTYPE, SERVICESTATE and so "
+        "on.\n"
+        "The same names are read from NAGIOS_*, ICINGA_* and NOTIFY_* variables.\n"
+        "\n",
+        stdout);
+    hsp_options_print(options, stdout);
+    fputs("\n"
+          "Exit status: 0 durable; 64 usage, 65 bad data, 73 or 74 not written, 75 no "
+          "space,\n"
+          "78 configuration; under Checkmk 1 for 73, 74 and 75.\n",
+          stdout);
+    return EX_OK;
 }
 
-/* Take one option; the exit status where it ends the program, else -1. */
-static int take_option(struct request *request, int option, char *const *argv) {
-    switch (option) {
-    case 'c':
-        request->config = optarg;
-        return -1;
-    case 's':
-        request->spool = optarg;
-        return -1;
-    case OPTION_SYSTEM:
-        request->system = optarg;
-        return -1;
-    case OPTION_DRY_RUN:
-        request->dry_run = true;
-        return -1;
-    case 'h':
-        fputs(help, stdout);
-        return EX_OK;
-    case 'V':
+/* The exit status where an option ends the program, else -1 with the rest of the
+ * arguments in `rest`. */
+static int read_options(int argc, char **argv, char ***rest) {
+    struct hs_error err = {0};
+    int first = hsp_options_read(options, NULL, argc, argv, true, &err);
+    if (first < 0)
+        return usage(err.text, NULL);
+    if (want_help)
+        return print_help();
+    if (want_version) {
         printf(NAME " %s\n", hs_version());
         return EX_OK;
-    case ':':
-        return usage("missing value of option", argv[optind - 1]);
-    case '?':
-        return usage("unknown option", argv[optind - 1]);
-    default:
-        request->override_of[option - OPTION_OVERRIDE] = optarg;
-        return -1;
     }
-}
-
-static int read_options(struct request *request, int argc, char **argv) {
-    struct option options[PLAIN_OPTIONS + OVERRIDES + 1] = {0};
-    fill_options(options);
-    opterr = 0;
-    int option;
-    while ((option = getopt_long(argc, argv, ":c:s:hV", options, NULL)) != -1) {
-        int code = take_option(request, option, argv);
-        if (code >= 0)
-            return code;
-    }
-    if (request->system && !*request->system)
+    if (chosen_system != NULL && *chosen_system == '\0')
         return usage("empty --system", NULL);
+    *rest = argv + first;
     return -1;
 }
 
@@ -188,14 +157,15 @@ static bool take_object(const char *word, enum hsp_object *object) {
 
 /* The word before the pairs. Checkmk calls without arguments and says it in NOTIFY_WHAT.
  */
-static int read_object(struct request *request, char **argv) {
+static int read_object(struct request *request, char ***rest) {
     const char *what = getenv("NOTIFY_WHAT");
-    const char *word = argv[optind];
+    const char *word = **rest;
     request->checkmk = what && *what;
-    if (!request->system)
-        request->system = request->checkmk ? "checkmk" : "nagios";
+    request->system = chosen_system      ? chosen_system
+                      : request->checkmk ? "checkmk"
+                                         : "nagios";
     if (take_object(word, &request->object)) {
-        optind++;
+        ++*rest;
         return -1;
     }
     if ((!word || strchr(word, '=')) && take_object(what, &request->object))
@@ -206,14 +176,14 @@ static int read_object(struct request *request, char **argv) {
 
 /* The event */
 
-static enum hs_status read_input(struct hsp_input *input, const struct request *request,
-                                 char **arguments, struct hs_error *err) {
+static enum hs_status read_input(struct hsp_input *input, char **arguments,
+                                 struct hs_error *err) {
     enum hs_status status = hsp_input_add_environment(input, environ, err);
     for (; status == HS_OK && *arguments; arguments++)
         status = hsp_input_add_argument(input, *arguments, err);
     for (size_t i = 0; status == HS_OK && i < OVERRIDES; i++) {
-        if (request->override_of[i])
-            status = hsp_input_add(input, overrides[i].key, request->override_of[i], err);
+        if (*overrides[i].value)
+            status = hsp_input_add(input, overrides[i].key, *overrides[i].value, err);
     }
     return status;
 }
@@ -266,7 +236,7 @@ static enum hs_status notify(const struct request *request, const struct hsp_inp
     };
     enum hs_status status = make_event(&event, input, &rules, err);
     if (status == HS_OK)
-        status = request->dry_run ? print(event, config, err) : put(event, config, err);
+        status = dry_run ? print(event, config, err) : put(event, config, err);
     hs_event_free(event);
     return status;
 }
@@ -289,15 +259,15 @@ static int run(const struct request *request, char **arguments) {
     struct hsp_input input = {0};
     struct hs_config *config = NULL;
     int code = EX_USAGE;
-    enum hs_status status = read_input(&input, request, arguments, &err);
+    enum hs_status status = read_input(&input, arguments, &err);
     if (status == HS_E_DATA) {
         complain("%s; see --help", err.text);
         goto out;
     }
     if (status == HS_OK)
-        status = hs_config_load(&config, request->config, &err);
-    if (status == HS_OK && request->spool)
-        status = hs_config_set_spool_dir(config, request->spool, &err);
+        status = hs_config_load(&config, chosen_config, &err);
+    if (status == HS_OK && chosen_spool)
+        status = hs_config_set_spool_dir(config, chosen_spool, &err);
     if (status == HS_OK)
         status = notify(request, &input, config, &err);
     code = report(status, config, &err, request->checkmk);
@@ -322,11 +292,12 @@ static void secure_descriptors(void) {
 
 int main(int argc, char **argv) {
     struct request request = {0};
+    char **rest = NULL;
     secure_descriptors();
-    int code = read_options(&request, argc, argv);
+    int code = read_options(argc, argv, &rest);
     if (code < 0)
-        code = read_object(&request, argv);
+        code = read_object(&request, &rest);
     if (code < 0)
-        code = run(&request, argv + optind);
+        code = run(&request, rest);
     return code;
 }

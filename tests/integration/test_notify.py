@@ -76,8 +76,8 @@ def test_spool_option_wins(spool):
     (("service", *BASE, "two\nlines"), "'two?lines'"),
     (("--nonsense", "service", *BASE), "'--nonsense'"),
     (("-x", "service", *BASE), "unknown option"),
-    (("service", *BASE, "--url"), "missing value"),
-    (("service", *BASE, "-c"), "missing value"),
+    (("service", *BASE, "--url"), "'--url' needs URL"),
+    (("service", *BASE, "-c"), "'-c' needs FILE"),
     (("--dry-run=yes", "service", *BASE), "--dry-run"),
     (("--system", "", "service", *BASE), "--system"),
 ])

@@ -5,6 +5,7 @@
 #include "clerk.h"
 
 #include "../error.h"
+#include "trials.h"
 
 #include <curl/curl.h>
 #include <grp.h>
@@ -100,13 +101,14 @@ static void work(struct hsp_clerk *clerk) {
     struct hsp_flusher *flusher = &clerk->flusher;
     while (!clerk->answered && !flusher->failed && flusher->closed_again_ms == 0) {
         hsp_settle_submit(flusher, hsp_now_ms(CLOCK_BOOTTIME));
-        struct pollfd fds[] = {
+        struct pollfd fds[2 + HSP_TRIALS_MAX] = {
             {.fd = hsp_worker_fd(flusher->placer), .events = POLLIN},
             {.fd = hsp_worker_fd(flusher->settler), .events = POLLIN},
         };
-        (void)poll(fds, sizeof fds / sizeof *fds, LOOK_MS);
+        (void)poll(fds, 2 + hsp_trials_fds(flusher, fds + 2), LOOK_MS);
         hsp_worker_collect(flusher->placer);
         hsp_worker_collect(flusher->settler);
+        hsp_trials_collect(flusher);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "errand.h"
+#include "trials.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -105,6 +106,7 @@ static const struct verb {
     {"reload", true, NO_ENDPOINT, do_reload},
     {"pause", true, CONFIGURED, do_pause},
     {"resume", true, CONFIGURED, do_resume},
+    {"test", true, CONFIGURED, hsp_trials_begin},
     {"retry", true, CONFIGURED, hsp_selection_retry},
     {"drop", true, ANY_ENDPOINT, hsp_selection_drop},
     {"move", true, ANY_ENDPOINT, hsp_selection_move},

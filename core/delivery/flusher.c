@@ -5,6 +5,7 @@
 #include "../error.h"
 #include "control.h"
 #include "flusher.h"
+#include "trials.h"
 
 #include <curl/curl.h>
 #include <dirent.h>
@@ -21,7 +22,7 @@
 
 #define TMP_AGE_S 3600    /* older files in tmp/ belong to nobody */
 #define PATIENCE_MS 10000 /* for what is in flight, after SIGTERM */
-#define POLL_FDS (HSP_CONTROL_CLIENTS + 5)
+#define POLL_FDS (HSP_CONTROL_CLIENTS + HSP_TRIALS_MAX + 5) /* hsp_http_wait: 16 */
 
 struct hsp_endpoint *hsp_flusher_find(struct hsp_flusher *flusher, const char *name) {
     for (struct hsp_endpoint *e = flusher->endpoints; e != NULL; e = e->next)
@@ -135,6 +136,7 @@ static void begin_stop(struct hsp_flusher *flusher, int64_t now_ms) {
     if (flusher->stop_at_ms == 0) {
         flusher->stop_at_ms = now_ms + PATIENCE_MS;
         hsp_supervisor_stopping(&flusher->supervisor);
+        hsp_trials_cancel(flusher);
     }
 }
 
@@ -151,6 +153,7 @@ static void read_signals(struct hsp_flusher *flusher, int signal_fd, int64_t now
 /* Nothing under way, nothing due: what is left waits for a time or a person. */
 static bool is_idle(const struct hsp_flusher *flusher, int64_t now_ms) {
     if (flusher->placing != NULL || flusher->closed != NULL || in_flight(flusher) > 0 ||
+        flusher->tests != NULL ||
         (flusher->open != NULL && !hsp_batch_is_empty(flusher->open)))
         return false;
     if (flusher->stop_at_ms != 0)
@@ -213,6 +216,7 @@ static void wait_for_work(struct hsp_flusher *flusher, int signal_fd) {
     if (hsp_notice_fd(flusher->notice) >= 0 && flusher->placing == NULL)
         fds[count++] =
             (struct pollfd){.fd = hsp_notice_fd(flusher->notice), .events = POLLIN};
+    count += hsp_trials_fds(flusher, fds + count);
     if (flusher->control != NULL)
         count += hsp_control_fds(flusher->control, fds + count);
     hsp_http_wait(flusher->http, fds, count, timeout_ms);
@@ -242,6 +246,7 @@ static void loop(struct hsp_flusher *flusher, int signal_fd) {
         read_signals(flusher, signal_fd, now_ms);
         hsp_worker_collect(flusher->placer);
         hsp_worker_collect(flusher->settler);
+        hsp_trials_collect(flusher);
         if (flusher->reload_wanted && flusher->placing == NULL)
             hsp_start_reload(flusher);
         take_in(flusher, now_ms);

@@ -16,6 +16,7 @@
 #define HSP_RETRY_MS 1000 /* after a step that failed for want of space or the like */
 
 struct hsp_control;
+struct hsp_test;
 
 struct hsp_flusher {
     struct hsp_settings *settings;
@@ -41,8 +42,9 @@ struct hsp_flusher {
     bool recordable;          /* the journal has room for what is in flight */
 
     struct hsp_supervisor supervisor;
-    bool clerk;         /* hookspool's own: takes nothing in, sends nothing */
-    bool drain;         /* deliver what is due, then end */
+    struct hsp_test *tests; /* of endpoints, under way (trials.c) */
+    bool clerk;             /* hookspool's own: takes nothing in, sends nothing */
+    bool drain;             /* deliver what is due, then end */
     int64_t stop_at_ms; /* 0: running; else no new requests, and the boot clock's end of
                            patience */
     bool reload_wanted;

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #define HEADER_MAX 512
+#define SLICE_MS 100
 #define RETRY_AFTER "Retry-After:"
 #define RETRY_AFTER_LENGTH (sizeof RETRY_AFTER - 1)
 
@@ -130,4 +131,23 @@ void hsp_request_take_retry_after(const char *line, size_t length, int64_t *seco
     if (length > RETRY_AFTER_LENGTH &&
         strncasecmp(line, RETRY_AFTER, RETRY_AFTER_LENGTH) == 0)
         *seconds = retry_after(line + RETRY_AFTER_LENGTH, length - RETRY_AFTER_LENGTH);
+}
+
+/* Running one alone
+ * ------------------------------------------------------------------------------ */
+
+CURLcode hsp_request_run(CURLM *multi, CURL *easy, const atomic_bool *cancelled) {
+    if (curl_multi_add_handle(multi, easy) != CURLM_OK)
+        return CURLE_OUT_OF_MEMORY;
+    for (;;) {
+        int running, left;
+        if (curl_multi_perform(multi, &running) != CURLM_OK)
+            return CURLE_OUT_OF_MEMORY;
+        for (CURLMsg *message; (message = curl_multi_info_read(multi, &left)) != NULL;)
+            if (message->msg == CURLMSG_DONE)
+                return message->data.result;
+        if (atomic_load(cancelled))
+            return CURLE_ABORTED_BY_CALLBACK;
+        curl_multi_poll(multi, NULL, 0, SLICE_MS, NULL);
+    }
 }

@@ -8,6 +8,7 @@
 #include "settings.h"
 #include "sign.h"
 #include <curl/curl.h>
+#include <stdatomic.h>
 
 /* Set what all requests to the endpoint have in common: a POST to its URL, its times,
  * TLS, proxy and source address; nothing is followed, nothing taken from the environment.
@@ -33,5 +34,9 @@ enum hs_status hsp_request_set_message(CURL *easy,
 /* Where the line is a Retry-After header: its seconds from now, or -1 where its value is
  * of no known form; any other line leaves `seconds` alone. RFC 9110, section 10.2.3. */
 void hsp_request_take_retry_after(const char *line, size_t length, int64_t *seconds);
+
+/* Run one request to its end in `multi`, which keeps the handle. Blocks; ends within 100
+ * ms of `cancelled` with CURLE_ABORTED_BY_CALLBACK. */
+CURLcode hsp_request_run(CURLM *multi, CURL *easy, const atomic_bool *cancelled);
 
 #endif

@@ -154,6 +154,33 @@ void hsp_endpoint_clear(struct hsp_endpoint_settings *endpoint) {
     *endpoint = (struct hsp_endpoint_settings){0};
 }
 
+static bool copy_text(char **to, const char *from) {
+    *to = from != NULL ? strdup(from) : NULL;
+    return from == NULL || *to != NULL;
+}
+
+enum hs_status hsp_endpoint_copy(struct hsp_endpoint_settings *to,
+                                 const struct hsp_endpoint_settings *from,
+                                 struct hs_error *err) {
+    struct hsp_endpoint_settings made = *from;
+    bool ok = copy_text(&made.name, from->name);
+    ok = copy_text(&made.url, from->url) && ok;
+    ok = copy_text(&made.shown_url, from->shown_url) && ok;
+    for (size_t i = 0; i < HSP_SECRETS_MAX; i++)
+        ok = copy_text(&made.secret_files[i], from->secret_files[i]) && ok;
+    ok = copy_text(&made.ca_file, from->ca_file) && ok;
+    ok = copy_text(&made.cert_file, from->cert_file) && ok;
+    ok = copy_text(&made.key_file, from->key_file) && ok;
+    ok = copy_text(&made.proxy, from->proxy) && ok;
+    ok = copy_text(&made.source_address, from->source_address) && ok;
+    if (ok) {
+        *to = made;
+        return HS_OK;
+    }
+    hsp_endpoint_clear(&made);
+    return hsp_fail(err, HS_E_NOMEM, "copy endpoint %s: out of memory", from->name);
+}
+
 static void clear_block(struct block *block) {
     hsp_endpoint_clear(&block->endpoint);
     free(block->url_file);

@@ -20,6 +20,10 @@ cfg_opt_t hsp_endpoint_option(void);
 void hsp_endpoint_collect(struct hsp_endpoint_list *list, cfg_t *cfg);
 /* Free what was not taken out of `list`. */
 void hsp_endpoint_list_free(struct hsp_endpoint_list *list);
+/* A copy of all of it, ended by hsp_endpoint_clear. HS_E_NOMEM. */
+enum hs_status hsp_endpoint_copy(struct hsp_endpoint_settings *to,
+                                 const struct hsp_endpoint_settings *from,
+                                 struct hs_error *err) HS_MUST_CHECK;
 /* Free what `endpoint` points to. */
 void hsp_endpoint_clear(struct hsp_endpoint_settings *endpoint);
 

@@ -37,6 +37,7 @@ struct secret {
 };
 
 struct hsp_signer {
+    unsigned holders;
     size_t count;
     struct secret secrets[];
 };
@@ -164,6 +165,7 @@ enum hs_status hsp_signer_load(struct hsp_signer **signer, char *const *files,
     struct hsp_signer *made = calloc(1, sizeof(*made) + count * sizeof(made->secrets[0]));
     if (made == NULL)
         return hsp_fail(err, HS_E_NOMEM, "read secrets: out of memory");
+    made->holders = 1;
     made->count = count;
     for (size_t i = 0; i < count && status == HS_OK; i++)
         status = load_secret(&made->secrets[i], files[i], standard_webhooks, err);
@@ -175,8 +177,13 @@ enum hs_status hsp_signer_load(struct hsp_signer **signer, char *const *files,
     return status;
 }
 
+struct hsp_signer *hsp_signer_hold(struct hsp_signer *signer) {
+    signer->holders++;
+    return signer;
+}
+
 void hsp_signer_free(struct hsp_signer *signer) {
-    if (signer == NULL)
+    if (signer == NULL || --signer->holders > 0)
         return;
     OPENSSL_cleanse(signer, sizeof(*signer) + signer->count * sizeof(signer->secrets[0]));
     free(signer);

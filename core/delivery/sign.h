@@ -20,7 +20,10 @@ struct hsp_signer;
 enum hs_status hsp_signer_load(struct hsp_signer **signer, char *const *files,
                                size_t count, bool standard_webhooks,
                                struct hs_error *err) HS_MUST_CHECK;
-/* Wipes the secrets. NULL is fine. */
+/* Another holder of the same secrets, who calls hsp_signer_free like the first. One
+ * thread holds and frees; others may sign meanwhile. */
+struct hsp_signer *hsp_signer_hold(struct hsp_signer *signer);
+/* The last one wipes the secrets. NULL is fine. */
 void hsp_signer_free(struct hsp_signer *signer);
 
 /* "sha256=" and lower-case hex HMAC-SHA256 of the body with the first secret's literal

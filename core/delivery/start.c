@@ -7,6 +7,7 @@
 #include "../error.h"
 #include "control.h"
 #include "flusher.h"
+#include "trials.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -249,6 +250,7 @@ enum hs_status hsp_start_open(struct hsp_flusher *flusher, struct hs_error *err)
 }
 
 void hsp_start_close(struct hsp_flusher *flusher) {
+    hsp_trials_close(flusher);
     hsp_worker_close(flusher->placer);
     hsp_worker_close(flusher->settler);
     hsp_control_close(flusher->control);

@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #define HIDDEN "***"
+#define LEAST_HIDDEN 4
 
 /* SCHEME://USER@HOST:PORT/PATH?QUERY#FRAGMENT, as pointers into the text. */
 struct parts {
@@ -74,6 +75,52 @@ char *hsp_mask_url(const char *url, bool hide_path) {
     if (*parts.fragment != '\0')
         hsp_buffer_print(&shown, "#" HIDDEN);
     return hsp_buffer_take(&shown, NULL);
+}
+
+/* Hiding what a text repeats of a URL
+ * ------------------------------------------------------------- */
+
+/* The length of the longest part between separators that `text` begins with; 0: none. */
+static size_t match_part(const char *text, const char *begin, const char *end,
+                         const char *separators) {
+    size_t longest = 0;
+    while (begin < end) {
+        size_t length = strcspn(begin, separators);
+        if (length > (size_t)(end - begin))
+            length = (size_t)(end - begin);
+        if (length >= LEAST_HIDDEN && length > longest &&
+            strncmp(text, begin, length) == 0)
+            longest = length;
+        begin += length + 1;
+    }
+    return longest;
+}
+
+static size_t match(const char *text, const struct parts *parts, bool hide_path) {
+    size_t found[] = {
+        match_part(text, parts->authority, parts->host, ":@"),
+        match_part(text, parts->query, parts->fragment, "?&=;"),
+        match_part(text, parts->fragment, parts->fragment + strlen(parts->fragment), "#"),
+        hide_path ? match_part(text, parts->path, parts->query, "/") : 0,
+    };
+    size_t longest = 0;
+    for (size_t i = 0; i < sizeof found / sizeof *found; i++)
+        longest = found[i] > longest ? found[i] : longest;
+    return longest;
+}
+
+void hsp_url_hide(struct hsp_buffer *out, const char *text, const char *url,
+                  bool hide_path) {
+    struct parts parts;
+    const bool is_split = split(url, &parts);
+    while (*text != '\0') {
+        const size_t hidden = is_split ? match(text, &parts, hide_path) : 0;
+        if (hidden > 0)
+            hsp_buffer_append(out, HIDDEN, strlen(HIDDEN));
+        else
+            hsp_buffer_append(out, text, 1);
+        text += hidden > 0 ? hidden : 1;
+    }
 }
 
 /* Copy the host without brackets and port; false: too long or ill-formed. */

@@ -27,6 +27,11 @@
 #define RESERVE_AHEAD                                                                    \
     (256 * 1024) /* taken beyond what is asked for, where there is so much */
 
+const char *const hsp_journal_words[] = {
+    "delivered", "failed",   "busy",   "misconfigured", "gone",    "dead",
+    "expired",   "filtered", "folded", "corrupt",       "removed", "interrupted",
+    "retried",   "moved",    "test",   "warning",       NULL};
+
 struct hsp_journal {
     pthread_mutex_t mutex; /* around every write and reservation */
     char *path;

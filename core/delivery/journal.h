@@ -7,12 +7,15 @@
 
 #include "../buffer.h"
 
-/* One line; texts NULL and numbers -1 are left out. `what`: delivered, failed, busy,
- * misconfigured, gone, dead, expired, filtered, folded, corrupt, removed, interrupted,
- * warning. */
+/* The words of `what`: delivered, failed, busy, misconfigured, gone, dead, expired,
+ * filtered, folded, corrupt, removed, interrupted, retried, moved, test, warning; NULL
+ * ends them. What they mean: docs/journal.md. */
+extern const char *const hsp_journal_words[];
+
+/* One line; texts NULL and numbers -1 are left out. */
 struct hsp_journal_line {
-    int64_t at_ms; /* UTC */
-    const char *what;
+    int64_t at_ms;    /* UTC */
+    const char *what; /* one of the words */
     const char *endpoint;
     const char *id;
     const char *monitor; /* monitor.id */

@@ -2,6 +2,7 @@
 """The project's own rules: form, licence lines, exported symbols, what is linked, and
 that every key and option is in its parser, its help, its manual and its sample."""
 
+import functools
 import os
 import pathlib
 import re
@@ -134,8 +135,8 @@ def config_keys():
 def sample_texts():
     """The sample configurations, in contrib/."""
     found = [p for p in (SOURCE / "contrib").rglob("*")
-             if p.is_file() and re.search(r"hookspool\.conf|endpoints?(\.d)?.*\.conf",
-                                          str(p))]
+             if p.is_file() and "systemd" not in p.parts
+             and re.search(r"hookspool\.conf|endpoints?(\.d)?.*\.conf", str(p))]
     assert found
     return "".join(read(p) for p in found)
 
@@ -149,24 +150,126 @@ def test_every_config_key_is_documented():
         assert re.search(rf"\b{key}\b", sample), f"{key} is not in the sample"
 
 
+def defaults():
+    """{key: default} of the daemon's keys, where the table has it as a text."""
+    rows = "".join(read(p) for p in sources(".c") if p.name.startswith("settings"))
+    return dict(re.findall(r'\{"(\w+)", "([^"]*)", \w+, ', rows))
+
+
+def test_samples_and_manual_have_the_defaults():
+    """And no key that there is not."""
+    keys, page = config_keys(), manual("hookspool.conf.5")
+    texts = read(SOURCE / "contrib" / "hookspool.conf.in") + \
+        read(SOURCE / "contrib" / "endpoints.d" / "statuspage.conf.in")
+    sample = dict(re.findall(r'(?m)^ *#? ?(\w+) *= *(.*)$', texts))
+    assert set(sample) <= keys, set(sample) - keys
+    entries = dict(re.findall(r"(?m)^\.It Li (\w+)(?: (.*))?$", page))
+    in_page = {word.strip(" ,") for line in re.findall(r"(?m)^\.It Li (.*)$", page)
+               for word in re.match(r"[\w ,]+", line).group(0).split()}
+    assert {k for k in in_page if "_" in k} <= keys, in_page - keys
+    for key, value in defaults().items():
+        if key in entries and value and "{" not in value:
+            assert value in entries[key], f"{key}: {value} is not what the manual says"
+            assert value in sample[key], f"{key}: {value} is not what the sample says"
+    assert len(defaults()) > 10
+
+
+PLUGIN = next((programs.BINDIR.parent / "libexec").rglob("check_hookspool"), None)
 PROGRAMS = {"hookspool-notify": (programs.NOTIFY, 1), "hookspool": (programs.CONTROL, 1),
-            "hookspoold": (programs.DAEMON, 8)}
+            "hookspoold": (programs.DAEMON, 8), "check_hookspool": (PLUGIN, 8)}
+
+
+@functools.lru_cache(maxsize=None)
+def help_of(name, verb=None):
+    done = programs.run(PROGRAMS[name][0], *([verb] if verb else []), "--help")
+    assert done.returncode in (0, 3) and done.stderr == "", done
+    return done.stdout
+
+
+def verbs_of(name):
+    return re.findall(r"(?m)^  ([a-z][a-z-]*) ", help_of(name)) if name == "hookspool" else []
+
+
+def options_of(name, verb=None):
+    """{long option: (letter or None, does it take something?)} by --help."""
+    rows = re.findall(r"(?m)^ +(?:-(\w), )?(--[a-z][a-z-]+)( [A-Z]\S*)?(?: |$)",
+                      help_of(name, verb))
+    return {option: (letter or None, bool(argument)) for letter, option, argument in rows}
+
+
+def all_options_of(name):
+    """Of the program and of its verbs: [(verb or None, option, letter, argument)]."""
+    return [(verb, option, *rest) for verb in (None, *verbs_of(name))
+            for option, rest in options_of(name, verb).items()]
+
+
+def page_of(name):
+    return manual(f"{name}.{PROGRAMS[name][1]}").replace(r"\-", "-")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_option_is_documented(name):
-    """--help and the manual name the same options, and the program knows each."""
-    path, section = PROGRAMS[name]
-    help_text = programs.run(path, "--help")
-    assert help_text.returncode == 0 and help_text.stderr == ""
-    in_help = set(re.findall(r"--[a-z][a-z-]+", help_text.stdout))
-    page = manual(f"{name}.{section}")
-    in_page = {f"--{o.replace(chr(92), '')}" for o in
-               re.findall(r"Fl (?:Fl |\\-)([a-z][a-z\\-]+)", page)}
-    assert in_help and in_help == in_page, in_help ^ in_page
-    for option in in_help:
-        done = programs.run(path, option, "--help", timeout=10)
-        assert "unrecognized" not in done.stderr and "unknown" not in done.stderr, done
+    """--help, of each verb too, and the manual name the same options with the same
+    letters, and agree on which take something; and the program knows each."""
+    page, options = page_of(name), all_options_of(name)
+    entries = re.findall(r"(?m)^\.It (.*)$", page)
+    in_help = {option for _, option, *_ in options}
+    in_page = {f"--{o}" for o in re.findall(r"Fl Fl ([a-z][a-z-]+)", page)}
+    assert {"--help", "--version"} <= in_help
+    assert in_help == in_page, in_help ^ in_page
+    for verb, option, letter, argument in options:
+        found = [e for e in entries if re.search(rf"Fl Fl {option[2:]}(?= |$)", e)]
+        assert found, f"{verb}: {option} has no entry of its own in the manual"
+        takes = [bool(re.search(rf"Fl Fl {option[2:]} (?:Ar|Cm|Ns)", e)) for e in found]
+        assert argument in takes, f"{verb}: {option}: takes something, or not? {found}"
+        if letter:
+            assert any(re.search(rf"Fl {letter} ,? ?.*Fl Fl {option[2:]}", e)
+                       for e in found), f"{verb}: -{letter}, {option}"
+        words = [verb] if verb else []
+        done = programs.run(PROGRAMS[name][0], *words, option,
+                            *(["1"] if argument else []), "--help", timeout=10)
+        assert "unknown" not in done.stderr and "unrecognized" not in done.stderr, done
+
+
+def test_every_verb_is_documented():
+    """In the manual's list and synopsis, in the order of --help."""
+    page, verbs = page_of("hookspool"), verbs_of("hookspool")
+    assert len(verbs) == len(set(verbs)) and "status" in verbs
+    synopsis, _, rest = page.partition(".Sh DESCRIPTION")
+    in_list = [w for e in re.findall(r"(?m)^\.It Cm (.*)$", rest)
+               for w in re.match(r"[a-z-]+(?: , [a-z-]+)*", e).group(0).split(" , ")]
+    assert in_list == verbs
+    in_synopsis = [w for line in re.findall(r"(?m)^\.Cm (.*)$", synopsis)
+                   for w in re.match(r"[a-z-]+(?: \| [a-z-]+)*", line).group(0).split(" | ")]
+    assert set(in_synopsis) == set(verbs)
+
+
+def examples():
+    """(file, line) of what documents and samples tell to type or configure."""
+    found = [p for top in ("contrib", "docs") for p in (SOURCE / top).rglob("*")
+             if p.is_file() and p.suffix not in (".json", ".inc")]
+    for path in [*found, SOURCE / "README.md"]:
+        for line in read(path).replace("\\e\n", " ").replace("\\\n", " ").splitlines():
+            yield path.relative_to(SOURCE), line.replace(r"\-", "-").replace("Fl Fl ", "--")
+
+
+def test_examples_use_what_there_is():
+    """Verbs and options in manuals, documents, units and samples of the hosts."""
+    known = {name: {option for _, option, *_ in all_options_of(name)} for name in PROGRAMS}
+    every, verbs, seen = set().union(*known.values()), set(verbs_of("hookspool")), 0
+    for path, line in examples():
+        where = (str(path), line)
+        for verb in re.findall(r"(?:^|Ic |Dl |`|&& |/)hookspool (?:-c \S+ )?([a-z][a-z-]+)",
+                               line):
+            # In running text the word may stand at the begin of a line.
+            assert verb in verbs or re.match("hookspool ", line), where
+            seen += verb in verbs
+        for rest in re.findall(r"(?<![\w.-])(?:hookspool\w*|hookspool-notify|"
+                               r"check_hookspool) (.*)", line):
+            for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest):
+                assert option in every or re.search("systemd-|setpriv ", line), where
+                seen += 1
+    assert seen > 40
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -176,7 +279,8 @@ def test_version_and_wrong_options(name):
                         read(SOURCE / "configure.ac")).group(1)
     assert version in programs.run(path, "--version").stdout
     wrong = programs.run(path, "--no-such-option")
-    assert wrong.returncode == 64 and "--no-such-option" in wrong.stderr
+    code, text = (3, wrong.stdout) if path == PLUGIN else (64, wrong.stderr)
+    assert wrong.returncode == code and "--no-such-option" in text
 
 
 def test_manuals_are_good_mdoc():

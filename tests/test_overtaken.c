@@ -45,7 +45,7 @@ static void test_only_watched_objects_count(void **state) {
     struct hsp_overtaken *overtaken = open_in(fd);
     assert_false(hsp_overtaken_deliver(overtaken, 7, 5));
     assert_false(hsp_overtaken_is_stale(overtaken, 7, 1));
-    assert_int_equal(hsp_overtaken_watch(overtaken, 7, NULL), HS_OK);
+    assert_int_equal(hsp_overtaken_watch(overtaken, 7, 3, NULL), HS_OK);
     assert_false(hsp_overtaken_is_stale(overtaken, 7, 1));
     assert_true(hsp_overtaken_deliver(overtaken, 7, 5));
     assert_false(hsp_overtaken_deliver(overtaken, 7, 5));
@@ -55,6 +55,9 @@ static void test_only_watched_objects_count(void **state) {
     assert_false(hsp_overtaken_is_stale(overtaken, 7, 5));
     assert_false(hsp_overtaken_is_stale(overtaken, 7, 6));
     assert_false(hsp_overtaken_is_stale(overtaken, 8, 1));
+    assert_int_equal(hsp_overtaken_watch(overtaken, 7, 2, NULL), HS_OK);
+    assert_true(hsp_overtaken_newest(overtaken, 7) == 3);
+    assert_true(hsp_overtaken_newest(overtaken, 8) == 0);
     assert_int_equal(size_of(fd), -1); /* nothing is written by itself */
     hsp_overtaken_close(overtaken);
     hsp_overtaken_close(NULL);
@@ -72,7 +75,7 @@ static void test_kept_over_a_restart(void **state) {
         assert_false(hsp_overtaken_is_stale(overtaken, object, newest));
     }
     for (uint64_t object = 0; object < 10; object++)
-        assert_int_equal(hsp_overtaken_watch(overtaken, object, NULL), HS_OK);
+        assert_int_equal(hsp_overtaken_watch(overtaken, object, 1, NULL), HS_OK);
     hsp_overtaken_tidy(overtaken, fd, "a");
     assert_int_equal(size_of(fd), 10 * 34);
     hsp_overtaken_close(overtaken);
@@ -121,7 +124,7 @@ static enum hs_status use(void *context, struct hs_error *err) {
     if (status == HS_OK)
         status = hsp_overtaken_open(&overtaken, fd, "a", err);
     for (uint64_t i = 0; status == HS_OK && i < 200; i++)
-        status = hsp_overtaken_watch(overtaken, i, err);
+        status = hsp_overtaken_watch(overtaken, i, 1, err);
     hsp_overtaken_close(overtaken);
     return status;
 }

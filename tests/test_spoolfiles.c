@@ -278,6 +278,15 @@ static void test_sequence_over_restarts(void **state) {
     assert_true(take(&sequence, 1) == UINT64_C(1) << 40);
     open_sequence(&sequence, fd, 0);
     assert_true(take(&sequence, 1) > UINT64_C(1) << 40);
+    /* After an orderly end none is skipped, after a kill many are. */
+    const uint64_t next = take(&sequence, 1) + 1;
+    hsp_sequence_close(&sequence);
+    open_sequence(&sequence, fd, 0);
+    assert_true(take(&sequence, 1) == next);
+    open_sequence(&sequence, fd, 0);
+    assert_true(take(&sequence, 1) > next + 1);
+    sequence = (struct hsp_sequence){0};
+    hsp_sequence_close(&sequence);
     close(fd);
 }
 

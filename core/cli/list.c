@@ -160,8 +160,8 @@ static int do_list(const struct hsp_cli *cli) {
     char *spool = hsp_cli_find_spool(cli, &err);
     enum hs_status status = err.status;
     if (spool != NULL)
-        status = hsp_pick_walk(spool, hsp_pick.places, false, !only_ids, visit, &listing,
-                               &err);
+        status =
+            hsp_pick_walk(spool, hsp_pick.places, false, true, visit, &listing, &err);
     free(spool);
     if (status == HS_OK && fflush(stdout) != 0)
         status = hsp_fail_errno(&err, HS_E_IO, "write the list");

@@ -277,7 +277,7 @@ static enum hs_status enqueue_found(struct hsp_endpoint *endpoint, struct found 
         qsort(found->entries, found->count, sizeof *found->entries, by_sequence);
     for (size_t i = 0; status == HS_OK && i < found->count; i++) {
         struct hsp_entry *entry = &found->entries[i];
-        if (hsp_queue_has_line(endpoint->queue, entry->object))
+        if (hsp_queue_newest(endpoint->queue, entry->object) != 0)
             status = name_plainly(endpoint, entry, err);
         if (status != HS_OK)
             break;
@@ -308,7 +308,8 @@ static enum hs_status count_dead(struct hsp_endpoint *endpoint, uint64_t *top,
             continue;
         endpoint->dead++;
         endpoint->dead_bytes += info.st_size;
-        status = hsp_overtaken_watch(endpoint->overtaken, entry.object, err);
+        status =
+            hsp_overtaken_watch(endpoint->overtaken, entry.object, entry.sequence, err);
         if (entry.sequence > *top && entry.sequence < HSP_SEQUENCE_LIMIT)
             *top = entry.sequence;
     }

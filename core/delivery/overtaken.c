@@ -23,7 +23,8 @@
 struct slot {
     uint64_t object;
     uint64_t delivered; /* newest number, 0: none yet */
-    bool used, watched;
+    uint64_t newest;    /* of the dead letters, 0: not watched */
+    bool used;
 };
 
 struct hsp_overtaken {
@@ -132,7 +133,7 @@ static enum hs_status write_all(const struct hsp_overtaken *overtaken, int state
     struct hsp_buffer text = {0};
     for (size_t i = 0; i < overtaken->capacity; i++) {
         const struct slot *slot = &overtaken->slots[i];
-        if (slot->delivered != 0 && (slot->watched || !watched_only))
+        if (slot->delivered != 0 && (slot->newest != 0 || !watched_only))
             compose(&text, slot->object, slot->delivered);
     }
     enum hs_status status =
@@ -197,8 +198,8 @@ void hsp_overtaken_tidy(struct hsp_overtaken *overtaken, int state_fd,
     bool is_needed = false;
     file_name(endpoint, name);
     for (size_t i = 0; i < overtaken->capacity; i++)
-        is_needed = is_needed ||
-                    (overtaken->slots[i].delivered != 0 && !overtaken->slots[i].watched);
+        is_needed = is_needed || (overtaken->slots[i].delivered != 0 &&
+                                  overtaken->slots[i].newest == 0);
     if (is_needed)
         (void)!write_all(overtaken, state_fd, name, true, NULL);
 }
@@ -207,18 +208,24 @@ void hsp_overtaken_tidy(struct hsp_overtaken *overtaken, int state_fd,
  * ------------------------------------------------------------------------------ */
 
 enum hs_status hsp_overtaken_watch(struct hsp_overtaken *overtaken, uint64_t object,
-                                   struct hs_error *err) {
+                                   uint64_t sequence, struct hs_error *err) {
     struct slot *slot = get(overtaken, object);
     if (slot == NULL)
         return hsp_fail(err, HS_E_NOMEM, "note a dead letter: out of memory");
-    slot->watched = true;
+    if (slot->newest < sequence)
+        slot->newest = sequence;
     return HS_OK;
+}
+
+uint64_t hsp_overtaken_newest(const struct hsp_overtaken *overtaken, uint64_t object) {
+    const struct slot *slot = find(overtaken, object);
+    return slot != NULL && slot->used ? slot->newest : 0;
 }
 
 bool hsp_overtaken_deliver(struct hsp_overtaken *overtaken, uint64_t object,
                            uint64_t sequence) {
     struct slot *slot = find(overtaken, object);
-    if (slot == NULL || !slot->used || !slot->watched || slot->delivered >= sequence)
+    if (slot == NULL || !slot->used || slot->newest == 0 || slot->delivered >= sequence)
         return false;
     slot->delivered = sequence;
     return true;

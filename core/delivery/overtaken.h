@@ -19,9 +19,11 @@ enum hs_status hsp_overtaken_open(struct hsp_overtaken **overtaken, int state_fd
                                   struct hs_error *err) HS_MUST_CHECK;
 void hsp_overtaken_close(struct hsp_overtaken *overtaken); /* NULL is fine */
 
-/* The object has a dead letter. HS_E_NOMEM. */
+/* The object has a dead letter of this number. HS_E_NOMEM. */
 enum hs_status hsp_overtaken_watch(struct hsp_overtaken *overtaken, uint64_t object,
-                                   struct hs_error *err) HS_MUST_CHECK;
+                                   uint64_t sequence, struct hs_error *err) HS_MUST_CHECK;
+/* The highest number of a dead letter of the object, 0: none was watched. */
+uint64_t hsp_overtaken_newest(const struct hsp_overtaken *overtaken, uint64_t object);
 /* An event was delivered. True: its object has dead letters, so this is to be written
  * before the event is removed. */
 bool hsp_overtaken_deliver(struct hsp_overtaken *overtaken, uint64_t object,

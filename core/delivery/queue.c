@@ -253,8 +253,9 @@ enum hs_status hsp_queue_add(struct hsp_queue *queue, const struct hsp_entry *en
     return HS_OK;
 }
 
-bool hsp_queue_has_line(const struct hsp_queue *queue, uint64_t object) {
-    return hsp_queue_find(queue, object) != NONE;
+uint64_t hsp_queue_newest(const struct hsp_queue *queue, uint64_t object) {
+    uint32_t line = hsp_queue_find(queue, object);
+    return line == NONE ? 0 : hsp_queue_item(queue, queue->lines[line].tail)->sequence;
 }
 
 static void ripen(struct hsp_queue *queue, int64_t now_ms) {

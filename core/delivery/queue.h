@@ -25,8 +25,8 @@ void hsp_queue_free(struct hsp_queue *queue); /* NULL is fine */
 enum hs_status hsp_queue_add(struct hsp_queue *queue, const struct hsp_entry *entry,
                              int64_t due_ms, struct hs_error *err) HS_MUST_CHECK;
 
-/* Does an event of this object wait? */
-bool hsp_queue_has_line(const struct hsp_queue *queue, uint64_t object);
+/* The number of the newest event of this object that waits, 0: none does. */
+uint64_t hsp_queue_newest(const struct hsp_queue *queue, uint64_t object);
 
 /* The line to send from now: the ready one with the oldest head, another than `avoid`
  * (HSP_NO_LINE: any) where there is one. Lines that have become due by `now_ms` are

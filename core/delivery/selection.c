@@ -116,16 +116,23 @@ static bool is_forced(const struct hsp_errand *errand) {
            json_object_get_boolean(value);
 }
 
-/* Has the target seen something newer of this object? Of its own letters it is known; of
- * events that were another endpoint's, whether a newer one was taken in that does not
- * wait there any more. */
+static bool is_beyond(const struct hsp_endpoint *endpoint, uint64_t object,
+                      uint64_t sequence) {
+    return sequence > hsp_queue_newest(endpoint->queue, object) &&
+           sequence > hsp_overtaken_newest(endpoint->overtaken, object);
+}
+
+/* Has the target seen something newer of this object? Of its own letters it is known. An
+ * event of another endpoint's is taken for stale when a newer one than that endpoint has
+ * was taken in, and does not wait at the target any more. */
 static bool is_stale(const struct hsp_flusher *flusher, const struct hsp_errand *errand,
                      const struct hsp_endpoint *target, const struct hsp_entry *entry) {
     if (hsp_overtaken_is_stale(target->overtaken, entry->object, entry->sequence))
         return true;
-    return target != errand->endpoint &&
-           hsp_recent_newest(flusher->recent, entry->object) > entry->sequence &&
-           !hsp_queue_has_line(target->queue, entry->object);
+    uint64_t newest = hsp_recent_newest(flusher->recent, entry->object);
+    return target != errand->endpoint && newest > entry->sequence &&
+           is_beyond(errand->endpoint, entry->object, newest) &&
+           is_beyond(target, entry->object, newest);
 }
 
 static enum hsp_tally revive(struct hsp_flusher *flusher, struct hsp_errand *errand,

@@ -64,7 +64,8 @@ static void apply(struct hsp_flusher *flusher, struct hsp_op *op) {
         endpoint->dying--;
         endpoint->dying_bytes -= op->entry.size;
         struct hs_error err = {0};
-        if (hsp_overtaken_watch(endpoint->overtaken, op->entry.object, &err) != HS_OK)
+        if (hsp_overtaken_watch(endpoint->overtaken, op->entry.object, op->entry.sequence,
+                                &err) != HS_OK)
             hsp_flusher_fail(flusher, &err);
     }
     hsp_queue_advance(endpoint->queue, op->line);

@@ -216,3 +216,8 @@ enum hs_status hsp_sequence_take(struct hsp_sequence *sequence, uint64_t count,
     sequence->next += count;
     return HS_OK;
 }
+
+void hsp_sequence_close(struct hsp_sequence *sequence) {
+    if (sequence->reserved > sequence->next)
+        (void)!reserve(sequence, sequence->next, NULL);
+}

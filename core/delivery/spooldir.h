@@ -44,6 +44,9 @@ struct hsp_sequence {
 /* `at_least`: above every number found in the spool. HS_E_IO, HS_E_FULL, HS_E_NOMEM. */
 enum hs_status hsp_sequence_open(struct hsp_sequence *sequence, int state_fd,
                                  uint64_t at_least, struct hs_error *err) HS_MUST_CHECK;
+/* At an orderly end: give back what was reserved and not taken, so that numbers stay
+ * short. Failure costs numbers, no more. A zeroed one is fine. */
+void hsp_sequence_close(struct hsp_sequence *sequence);
 /* Take `count` neighbouring numbers. Writes (durably) once in a million. HS_E_IO,
  * HS_E_FULL: none taken. */
 enum hs_status hsp_sequence_take(struct hsp_sequence *sequence, uint64_t count,

@@ -265,6 +265,8 @@ void hsp_start_close(struct hsp_flusher *flusher) {
         hsp_endpoint_close(flusher->endpoints);
         flusher->endpoints = next;
     }
+    if (!flusher->failed)
+        hsp_sequence_close(&flusher->sequence);
     hsp_recent_close(flusher->recent);
     hsp_journal_close(flusher->journal);
     hsp_spooldir_close(&flusher->dir);

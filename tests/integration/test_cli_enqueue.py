@@ -305,7 +305,7 @@ def test_no_spool(hooks):
 def test_configuration(hooks, folder):
     """A wrong key costs a warning; a spool that is not there is an error."""
     hooks.init()
-    hooks.write(hooks.text() + "nonsense = 1\n")
+    hooks.write(hooks.text() + "warning_is = maybe\n")
     done = enqueue(hooks, *GOOD)
     assert done.returncode == 0 and "warning: " in done.stderr, done
     hooks.top["spool_dir"] = folder / "elsewhere"

@@ -185,6 +185,41 @@ bool hsp_parse_time(const char *text, int64_t *utc_seconds) {
     return true;
 }
 
+/* "Z" or "+01:00", to the end: how far east of UTC. */
+static bool parse_zone(const char *text, int64_t *east_ms) {
+    int64_t hours, minutes;
+    const char *at = text + 1;
+    if ((*text == 'Z' || *text == 'z') && *at == '\0') {
+        *east_ms = 0;
+        return true;
+    }
+    if ((*text != '+' && *text != '-') || strlen(text) != 6 ||
+        !take_number(&at, 23, &hours) || at != text + 3 || *at++ != ':' ||
+        !take_number(&at, 59, &minutes) || at != text + 6)
+        return false;
+    *east_ms = (hours * 60 + minutes) * (*text == '-' ? -60000 : 60000);
+    return true;
+}
+
+bool hsp_parse_time_ms(const char *text, int64_t *utc_ms) {
+    char local[HSP_TIME_LENGTH + 1];
+    int64_t local_s, east_ms, fraction_ms = 0;
+    if (strlen(text) < 20 || strchr("Tt ", text[10]) == NULL)
+        return false;
+    snprintf(local, sizeof local, "%.10sT%.8sZ", text, text + 11);
+    const char *rest = text + 19;
+    if (rest[0] == '.' && rest[1] >= '0' && rest[1] <= '9') {
+        rest++;
+        for (int64_t unit = 100; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
+            fraction_ms += unit * (*rest - '0');
+    }
+    if (!hsp_parse_time(local, &local_s) || !parse_zone(rest, &east_ms) ||
+        local_s * 1000 + fraction_ms < east_ms)
+        return false;
+    *utc_ms = local_s * 1000 + fraction_ms - east_ms;
+    return true;
+}
+
 int64_t hsp_now_ms(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);

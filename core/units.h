@@ -34,6 +34,9 @@ void hsp_format_time(int64_t utc_seconds, char text[HSP_TIME_LENGTH + 1]);
 void hsp_format_time_ms(int64_t utc_ms, char text[HSP_TIME_LENGTH + 1]);
 /* The first form only. */
 bool hsp_parse_time(const char *text, int64_t *utc_seconds);
+/* RFC 3339 from 1970 on, with any zone: "2024-01-15T11:30:15.123+01:00". A blank may
+ * stand for the "T"; of a fraction three digits count. */
+bool hsp_parse_time_ms(const char *text, int64_t *utc_ms);
 
 int64_t hsp_now_ms(clockid_t clock);
 

@@ -225,6 +225,43 @@ static void test_times_in_ms(void **state) {
     assert_string_equal(text, "9999-12-31T23:59:59Z");
 }
 
+static void test_times_of_any_zone(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } cases[] = {
+        {"2024-01-15T10:30:15Z", 1705314615000},
+        {"2024-01-15t10:30:15z", 1705314615000},
+        {"2024-01-15 10:30:15.1Z", 1705314615100},
+        {"2024-01-15T10:30:15.123Z", 1705314615123},
+        {"2024-01-15T10:30:15.123999999+01:30", 1705309215123},
+        {"2024-01-15T10:30:15-23:59", 1705400955000},
+        {"1970-01-01T00:00:00.000Z", 0},
+        {"1970-01-01T01:00:00+01:00", 0},
+        {"1970-01-01T00:59:59.999+01:00", NONE},
+        {"2024-01-15T10:30:15", NONE},
+        {"2024-01-15T10:30:15.Z", NONE},
+        {"2024-01-15T10:30:15.5", NONE},
+        {"2024-01-15T10:30:15+24:00", NONE},
+        {"2024-01-15T10:30:15+01:60", NONE},
+        {"2024-01-15T10:30:15+1:000", NONE},
+        {"2024-01-15T10:30:15+0100", NONE},
+        {"2024-01-15T10:30:15 01:00", NONE},
+        {"2024-01-15T10:30:15ZZ", NONE},
+        {"2024-01-15_10:30:15Z", NONE},
+        {"2024-02-30T10:30:15Z", NONE},
+        {"2024-01-15", NONE},
+        {"", NONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t ms = NONE;
+        if (hsp_parse_time_ms(cases[i].text, &ms) != (cases[i].ms != NONE) ||
+            ms != cases[i].ms)
+            fail_msg("%s: %lld", cases[i].text, (long long)ms);
+    }
+}
+
 static void test_now(void **state) {
     (void)state;
     const int64_t seconds = (int64_t)time(NULL);
@@ -235,10 +272,15 @@ static void test_now(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_duration),      cmocka_unit_test(test_size),
-        cmocka_unit_test(test_rate),          cmocka_unit_test(test_share),
-        cmocka_unit_test(test_times),         cmocka_unit_test(test_times_of_all_days),
-        cmocka_unit_test(test_times_refused), cmocka_unit_test(test_times_in_ms),
+        cmocka_unit_test(test_duration),
+        cmocka_unit_test(test_size),
+        cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_share),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_times_of_all_days),
+        cmocka_unit_test(test_times_refused),
+        cmocka_unit_test(test_times_in_ms),
+        cmocka_unit_test(test_times_of_any_zone),
         cmocka_unit_test(test_now),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

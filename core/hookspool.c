@@ -36,6 +36,8 @@ static int print_usage(FILE *stream) {
     for (size_t i = 0; i < VERB_COUNT; i++) {
         const struct hsp_verb *verb = verbs[i];
         int width = fprintf(stream, "  %s %s", verb->name, verb->operands);
+        for (const char *c = verb->operands; *c != '\0'; c++)
+            width -= (*c & 0xc0) == 0x80; /* "…" is three bytes, and one column */
         fprintf(stream, "%*s %s\n", width < 26 ? 26 - width : 0, "", verb->help);
     }
     fputc('\n', stream);
@@ -58,6 +60,11 @@ static int print_verb_usage(const struct hsp_verb *verb, FILE *stream) {
     return stream == stdout ? 0 : EX_USAGE;
 }
 
+static int print_version(void) {
+    puts(PACKAGE_STRING);
+    return 0;
+}
+
 static int run_verb(const struct hsp_verb *verb, int argc, char **argv) {
     struct hs_error err = {0};
     struct hsp_cli cli = {.verb = verb->name};
@@ -66,6 +73,8 @@ static int run_verb(const struct hsp_verb *verb, int argc, char **argv) {
         return hsp_cli_misuse(&cli, "%s", err.text);
     if (want_help)
         return print_verb_usage(verb, stdout);
+    if (want_version)
+        return print_version();
     cli.config = config;
     cli.operands = argv + first;
     cli.operand_count = argc - first;
@@ -95,10 +104,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "hookspool: %s\n", err.text);
         return print_usage(stderr);
     }
-    if (want_version) {
-        puts(PACKAGE_STRING);
-        return 0;
-    }
+    if (want_version)
+        return print_version();
     if (want_help || first == argc)
         return print_usage(want_help ? stdout : stderr);
     for (size_t i = 0; i < VERB_COUNT; i++)

@@ -24,12 +24,14 @@ def points(*folders):
 
 ALL = points("core", "plugins")
 PUT = [p for p in ALL if p.startswith("put-")]
-DAEMON = [p for p in ALL if not p.startswith("put-")]
+BY_HAND = [p for p in ALL if p.startswith(("letter-", "transfer-"))]
+DAEMON = [p for p in ALL if not p.startswith("put-") and p not in BY_HAND]
 
 
 def test_the_points_are_there():
     assert {"put-created", "put-written", "put-synced", "put-renamed"} <= set(PUT)
     assert {"intake-read", "send-start", "commit-synced", "dead-written"} <= set(DAEMON)
+    assert {"letter-revived", "transfer-renamed"} <= set(BY_HAND)
 
 
 @pytest.mark.parametrize("point", PUT)
@@ -120,3 +122,66 @@ def test_crash_at_every_start(hooks, receiver):
     check_arrived(receiver.accepted(), ids)
     check_numbers(receiver.snapshot())
     assert sorted(p.rsplit(".", 1)[1] for p in hooks.dead()) == sorted(refused)
+
+
+@pytest.mark.parametrize("point", BY_HAND + ["commit-journaled", "commit-removed",
+                                             "commit-synced"])
+def test_by_hand(hooks, receiver, point):
+    """hookspool itself dies while it puts letters back and moves waiting events: what it
+    was asked for can be asked for again, and each event goes out once, in order."""
+    receiver.answer(status=422)
+    hooks.endpoint("old", receiver=receiver, retries=0, outage="count").init()
+    hooks.start()
+    ids = hooks.generate(40, monitors=4, batch=40)
+    wait_for("letters", lambda: hooks.endpoint_status("old").get("dead") == 40)
+    hooks.control("pause", "old")
+    ids += hooks.generate(40, monitors=4, first=10, batch=40)
+    wait_for("they wait", lambda: hooks.endpoint_status("old").get("pending") == 40)
+    hooks.daemon.stop()
+    receiver.forget_rules()
+    del hooks.endpoints["old"]
+    hooks.endpoint("new", receiver=receiver).write()
+    for places in (("--dead",), ("--waiting",)):
+        died = hooks.control("move", "old", "new", *places,
+                             env={"HOOKSPOOL_CRASH": f"{point}:1"})
+        reached = (point.startswith("commit-") or
+                   (point == "letter-revived") == (places == ("--dead",)))
+        assert (died.returncode < 0) == reached, died
+        hooks.control("move", "old", "new", *places)
+    assert not hooks.files("queue/old", "dead/old", "corrupt")
+    before = len(receiver.requests)
+    hooks.start()
+    hooks.wait_settled()
+    requests = receiver.snapshot()[before:]
+    assert sorted(r.id for r in requests) == sorted(ids)
+    check_numbers(requests)
+
+
+def test_a_displaced_head_is_found_again(hooks, receiver):
+    """A letter comes back before a waiting event that has attempts in its name, and the
+    process dies between the two renames, in either order."""
+    for point in ("letter-revived:1", "commit-removed:1"):
+        receiver.answer(status=422)
+        hooks.endpoint(receiver=receiver, retries=0, outage="count").init()
+        hooks.start()
+        first = hooks.generate(1, prefix=point[:3])
+        wait_for("a letter", lambda: hooks.endpoint_status().get("dead") == 1)
+        hooks.daemon.stop()
+        receiver.forget_rules()
+        receiver.answer(status=500)
+        hooks.endpoint(receiver=receiver, retries=9, backoff="1h",
+                       backoff_max="1h").write()
+        hooks.start()
+        second = hooks.generate(1, prefix=point[:3], first=1)
+        wait_for("a try", lambda n=second: hooks.journal("failed", id=n[0]))
+        hooks.daemon.stop()
+        receiver.forget_rules()
+        hooks.control("retry", *first, env={"HOOKSPOOL_CRASH": point})
+        hooks.control("retry", *first)
+        before = len(receiver.requests)
+        hooks.start()
+        wait_for("both", lambda n=before: len(receiver.requests) == n + 2)
+        assert [r.id for r in receiver.requests[before:]] == first + second
+        hooks.wait_settled()
+        hooks.daemon.stop()
+        assert not hooks.files("corrupt")

@@ -33,28 +33,32 @@ def prefixed(path):
     return str(path).removeprefix(str(programs.STAGE))
 
 
-@pytest.fixture
-def unit(folder):
-    """The unit with the programs where they are staged."""
-    text = units.UNIT.read_text(encoding="utf-8")
+def staged(folder, name):
+    """A unit with the programs where they are staged."""
+    text = (units.UNIT.parent / name).read_text(encoding="utf-8")
     for where in (programs.BINDIR, programs.SBINDIR):
         text = text.replace(f"={prefixed(where)}/", f"={where}/")
-    assert str(programs.DAEMON) in text
-    made = folder / units.UNIT.name
+    made = folder / name
     made.write_text(text, encoding="utf-8")
     return made
 
 
-def test_systemd_accepts_the_unit(unit):
-    man = PREFIX / "share" / "man"
-    done = tool("systemd-analyze", "verify", unit, MANPATH=str(man))
+@pytest.fixture
+def unit(folder):
+    return staged(folder, units.UNIT.name)
+
+
+def test_systemd_accepts_all_units(folder):
+    paths = [staged(folder, path.name) for path in units.UNIT.parent.iterdir()]
+    assert len(paths) == 3 and str(programs.DAEMON) in (folder / units.UNIT.name).read_text()
+    done = tool("systemd-analyze", "verify", *paths, MANPATH=str(PREFIX / "share" / "man"))
     assert done.returncode == 0 and done.stderr == "" and done.stdout == "", done
 
 
-def test_exposure(unit):
-    done = tool("systemd-analyze", "security", "--offline=yes", unit)
-    found = re.search(r"Overall exposure level for hookspoold.service: ([\d.]+) ",
-                      done.stdout)
+@pytest.mark.parametrize("name", [units.UNIT.name, "hookspool-prometheus.service"])
+def test_exposure(folder, name):
+    done = tool("systemd-analyze", "security", "--offline=yes", staged(folder, name))
+    found = re.search(rf"Overall exposure level for {name}: ([\d.]+) ", done.stdout)
     assert found and float(found.group(1)) <= 2.0, done.stdout
 
 

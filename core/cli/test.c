@@ -5,6 +5,8 @@
 
 #include "cli.h"
 
+#include "../error.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -130,7 +132,10 @@ static int do_test(const struct hsp_cli *cli) {
         print_report(report);
     const int result = exit_status(report);
     json_object_put(answer);
-    return result;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return result;
+    hsp_fail_errno(&err, HS_E_IO, "write the report");
+    return hsp_cli_complain(cli, &err);
 }
 
 static const struct hsp_option options[] = {

@@ -90,6 +90,7 @@ enum hsp_certificate_fault hsp_certificate_fault(long verify_result) {
         enum hsp_certificate_fault fault;
     } rows[] = {
         {X509_V_OK, HSP_CERTIFICATE_OK},
+        {X509_V_ERR_UNSPECIFIED, HSP_CERTIFICATE_OK}, /* libcurl's "not verified yet" */
         {X509_V_ERR_CERT_HAS_EXPIRED, HSP_CERTIFICATE_EXPIRED},
         {X509_V_ERR_CERT_NOT_YET_VALID, HSP_CERTIFICATE_NOT_YET},
         {X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, HSP_CERTIFICATE_SELF_SIGNED},
@@ -111,10 +112,6 @@ enum hsp_certificate_fault hsp_certificate_fault(long verify_result) {
         if (rows[i].result == verify_result)
             return rows[i].fault;
     return HSP_CERTIFICATE_OTHER;
-}
-
-const char *hsp_certificate_fault_text(long verify_result) {
-    return X509_verify_cert_error_string(verify_result);
 }
 
 /* Callbacks
@@ -156,6 +153,7 @@ static int on_verify(int accepted, X509_STORE_CTX *store) {
         seen->has_culprit = true;
         seen->culprit_depth = X509_STORE_CTX_get_error_depth(store);
         seen->fault = hsp_certificate_fault(X509_STORE_CTX_get_error(store));
+        seen->fault_text = X509_verify_cert_error_string(X509_STORE_CTX_get_error(store));
         describe(culprit, &seen->culprit);
     }
     return accepted;

@@ -56,6 +56,7 @@ struct hsp_handshake {
     struct hsp_certificate culprit;   /* this one, of the server or of its authorities */
     int culprit_depth;                /* 0: the server's own */
     enum hsp_certificate_fault fault; /* of the culprit */
+    const char *fault_text;           /* OpenSSL's words for it; static */
 };
 
 /* Look on at the handshakes of `ssl_ctx`, an SSL_CTX as CURLOPT_SSL_CTX_FUNCTION hands it
@@ -65,7 +66,5 @@ bool hsp_handshake_watch(void *ssl_ctx, struct hsp_handshake *seen);
 
 /* What a result of verification (CURLINFO_SSL_VERIFYRESULT) means. Pure. */
 enum hsp_certificate_fault hsp_certificate_fault(long verify_result);
-/* OpenSSL's words for it. Static. */
-const char *hsp_certificate_fault_text(long verify_result);
 
 #endif

@@ -144,15 +144,16 @@ static enum hsp_fault of_proxy(const struct hsp_happened *happened) {
         return HSP_FAULT_NONE;
     if (happened->proxy_status != 0)
         return of_connect_status(happened->proxy_status);
-    return happened->result == CURLE_OPERATION_TIMEDOUT ? HSP_FAULT_PROXY_TIMEOUT
-                                                        : HSP_FAULT_PROXY_ODD;
+    return happened->result == CURLE_OPERATION_TIMEDOUT && !happened->has_proxy_answered
+               ? HSP_FAULT_PROXY_TIMEOUT
+               : HSP_FAULT_PROXY_ODD;
 }
 
 /* TLS
  * ----------------------------------------------------------------------------------------
  */
 
-static enum hsp_fault of_certificate(long verify) {
+static enum hsp_fault of_certificate(const struct hsp_happened *happened) {
     static const enum hsp_fault faults[] = {
         /* libcurl compares the names itself, when all else was right. */
         [HSP_CERTIFICATE_OK] = HSP_FAULT_CERTIFICATE_NAME,
@@ -165,7 +166,9 @@ static enum hsp_fault of_certificate(long verify) {
         [HSP_CERTIFICATE_WEAK] = HSP_FAULT_CERTIFICATE_WEAK,
         [HSP_CERTIFICATE_OTHER] = HSP_FAULT_CERTIFICATE_INVALID,
     };
-    return faults[hsp_certificate_fault(verify)];
+    return faults[happened->handshake->has_certificate
+                      ? happened->handshake->fault
+                      : hsp_certificate_fault(happened->verify)];
 }
 
 /* NONE: no alert that says something. */
@@ -188,7 +191,7 @@ static enum hsp_fault of_tls(const struct hsp_happened *happened) {
     if (!happened->is_https)
         return HSP_FAULT_NONE;
     if (happened->result == CURLE_PEER_FAILED_VERIFICATION)
-        return of_certificate(happened->verify);
+        return of_certificate(happened);
     if (handshake->not_tls)
         return HSP_FAULT_PLAIN_PORT;
     enum hsp_fault fault = of_alert(handshake);

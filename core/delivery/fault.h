@@ -76,12 +76,13 @@ struct hsp_happened {
     CURLcode result;
     int os_errno;
     bool is_https, has_proxy;
-    bool is_tunnel;         /* the proxy is asked for a connection (CONNECT, SOCKS) */
-    bool is_cancelled;      /* by us */
-    bool proxy_name_failed; /* the name that was looked up is the proxy's */
-    long proxy_status;      /* of its answer to CONNECT; 0: none */
-    long proxy_error;       /* CURLPX_*, of SOCKS */
-    long verify;            /* CURLINFO_SSL_VERIFYRESULT */
+    bool is_tunnel;          /* the proxy is asked for a connection (CONNECT, SOCKS) */
+    bool is_cancelled;       /* by us */
+    bool proxy_name_failed;  /* the name that was looked up is the proxy's */
+    bool has_proxy_answered; /* something, to CONNECT */
+    long proxy_status;       /* of its answer to CONNECT; 0: none */
+    long proxy_error;        /* CURLPX_*, of SOCKS */
+    long verify;             /* CURLINFO_SSL_VERIFYRESULT */
     bool is_connected, is_tls_done, is_body_sent, has_answer_begun;
     bool port_speaks_tls;                  /* it was tried, with a URL that does not */
     long http_status;                      /* 0: no complete head */

@@ -103,14 +103,27 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *owner) {
     return seen->excerpt_length < HSP_EXCERPT_MAX ? length : 0;
 }
 
+/* What a proxy says to CONNECT; its first line is a greeting where it is no HTTP. */
+static void take_proxy_line(struct hsp_trial_seen *seen, const char *line,
+                            size_t length) {
+    if (!seen->happened.is_tunnel || seen->handshake.begun ||
+        seen->happened.has_proxy_answered)
+        return;
+    seen->happened.has_proxy_answered = true;
+    if (length < 5 || memcmp(line, "HTTP/", 5) != 0)
+        hsp_plain_copy(seen->greeting, sizeof seen->greeting, line, length);
+}
+
 /* The head of the request as it goes out; one of CONNECT goes to the proxy. */
-static int take_sent(CURL *easy, curl_infotype type, char *bytes, size_t length,
-                     void *owner) {
+static int take_debug(CURL *easy, curl_infotype type, char *bytes, size_t length,
+                      void *owner) {
     struct hsp_trial_seen *seen = owner;
     (void)easy;
     if (type == CURLINFO_HEADER_OUT && length > 5 && memcmp(bytes, "POST ", 5) == 0 &&
         seen->sent.length == 0)
         hsp_buffer_append(&seen->sent, bytes, length < HEAD_MAX ? length : HEAD_MAX);
+    else if (type == CURLINFO_HEADER_IN)
+        take_proxy_line(seen, bytes, length);
     return 0;
 }
 
@@ -173,7 +186,7 @@ static void set_callbacks(CURL *easy, struct hsp_trial_seen *seen) {
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, seen);
     curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
-    curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, take_sent);
+    curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, take_debug);
     curl_easy_setopt(easy, CURLOPT_DEBUGDATA, seen);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, seen->error);
     /* A libcurl on another library hands out something else. */
@@ -186,22 +199,30 @@ static void set_callbacks(CURL *easy, struct hsp_trial_seen *seen) {
 #endif
 }
 
+/* Did the connection stand? libcurl (7.88) knows its time only after proxy and TLS. */
+static bool is_connected(const struct hsp_trial_seen *seen, int64_t connect_us) {
+    const CURLcode result = seen->happened.result;
+    return connect_us > 0 || seen->happened.proxy_status != 0 ||
+           result == CURLE_SSL_CONNECT_ERROR ||
+           result == CURLE_PEER_FAILED_VERIFICATION ||
+           (seen->ip[0] != '\0' && result != CURLE_COULDNT_CONNECT);
+}
+
 static void take_times(CURL *easy, struct hsp_trial_seen *seen) {
-    /* libcurl (7.88) knows the connection's time only after TLS. */
     const int64_t known = time_of(easy, CURLINFO_CONNECT_TIME_T),
                   connect = known > 0 ? known : seen->tls_began_us,
                   name = time_of(easy, CURLINFO_NAMELOOKUP_TIME_T),
                   tls = time_of(easy, CURLINFO_APPCONNECT_TIME_T),
                   ready = time_of(easy, CURLINFO_PRETRANSFER_TIME_T),
                   total = time_of(easy, CURLINFO_TOTAL_TIME_T);
-    seen->connect_ms = ((connect > 0 ? connect : total) - name) / 1000;
+    seen->happened.is_connected = is_connected(seen, connect);
+    seen->happened.is_tls_done = tls > 0;
+    seen->connect_ms = connect > 0                   ? (connect - name) / 1000
+                       : seen->happened.is_connected ? -1
+                                                     : (total - name) / 1000;
     seen->tls_ms = connect > 0 ? ((tls > 0 ? tls : total) - connect) / 1000 : 0;
     seen->answer_ms = ready > 0 ? (total - ready) / 1000 : 0;
     seen->took_ms = total / 1000;
-    seen->happened.is_connected = connect > 0 ||
-                                  seen->happened.result == CURLE_SSL_CONNECT_ERROR ||
-                                  seen->happened.result == CURLE_PEER_FAILED_VERIFICATION;
-    seen->happened.is_tls_done = tls > 0;
 }
 
 static void take_facts(CURL *easy, struct hsp_trial_seen *seen) {
@@ -209,7 +230,6 @@ static void take_facts(CURL *easy, struct hsp_trial_seen *seen) {
     curl_off_t uploaded = 0;
     long os_errno = 0;
     char *ip = NULL;
-    take_times(easy, seen);
     curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
     curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &happened->proxy_status);
     curl_easy_getinfo(easy, CURLINFO_PROXY_ERROR, &happened->proxy_error);
@@ -218,8 +238,8 @@ static void take_facts(CURL *easy, struct hsp_trial_seen *seen) {
     curl_easy_getinfo(easy, CURLINFO_PRIMARY_PORT, &seen->port);
     if (curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &ip) == CURLE_OK && ip != NULL)
         snprintf(seen->ip, sizeof seen->ip, "%s", ip);
+    take_times(easy, seen);
     happened->os_errno = (int)os_errno;
-    happened->is_connected = happened->is_connected || happened->proxy_status != 0;
     happened->is_body_sent = uploaded >= (curl_off_t)seen->body_length;
 }
 

@@ -103,6 +103,11 @@ static void tell_connection(const struct hsp_trial_seen *seen, json_object *step
     add_step(steps, "connection", happened->is_connected, &text, seen->connect_ms);
 }
 
+static void add_greeting(const struct hsp_trial_seen *seen, struct hsp_buffer *text) {
+    if (*seen->greeting != '\0')
+        hsp_buffer_print(text, "; what is there says: %s", seen->greeting);
+}
+
 /* Only where a proxy was asked for a connection. */
 static bool tell_proxy(const struct hsp_trial_seen *seen, json_object *steps) {
     const struct hsp_happened *happened = &seen->happened;
@@ -118,7 +123,9 @@ static bool tell_proxy(const struct hsp_trial_seen *seen, json_object *steps) {
                          happened->proxy_status);
     else
         hsp_buffer_print(&text, "it made the connection");
-    add_step(steps, "proxy", ok, &text, -1);
+    if (!ok)
+        add_greeting(seen, &text);
+    add_step(steps, "proxy", ok, &text, ok ? -1 : seen->took_ms);
     return ok;
 }
 
@@ -133,8 +140,7 @@ static bool tell_tls(const struct hsp_trial_seen *seen, json_object *steps) {
                          *handshake->cipher ? ", " : "", handshake->cipher);
     else
         failure_text(seen, &text);
-    if (*seen->greeting != '\0')
-        hsp_buffer_print(&text, "; the port says: %s", seen->greeting);
+    add_greeting(seen, &text);
     add_step(steps, "tls", ok, &text, seen->tls_ms);
     return ok;
 }
@@ -180,9 +186,8 @@ static void tell_certificate(const struct hsp_trial_seen *seen, json_object *ste
         hsp_buffer_print(&text, "; its authority %s ", handshake->culprit.subject);
         tell_validity(&handshake->culprit, &text);
     }
-    if (is_refused(seen) && seen->happened.verify != 0)
-        hsp_buffer_print(&text, "; %s",
-                         hsp_certificate_fault_text(seen->happened.verify));
+    if (handshake->has_culprit)
+        hsp_buffer_print(&text, "; %s", handshake->fault_text);
     else if (is_refused(seen))
         hsp_buffer_print(&text, "; %s is not among its names", seen->host);
     add_step(steps, "certificate", !is_refused(seen), &text, -1);
@@ -207,8 +212,7 @@ static void tell_answer(const struct hsp_trial_seen *seen, enum hsp_fault fault,
         hsp_buffer_print(&text, ", to %s", seen->location);
     if (seen->retry_after_s >= 0)
         hsp_buffer_print(&text, ", again in %" PRId64 " s", seen->retry_after_s);
-    if (*seen->greeting != '\0')
-        hsp_buffer_print(&text, "; the port says: %s", seen->greeting);
+    add_greeting(seen, &text);
     add_step(steps, "answer", fault == HSP_FAULT_NONE, &text, seen->answer_ms);
 }
 

@@ -22,12 +22,12 @@ struct hsp_trial_seen {
     long port;
     /* Milliseconds: of each step, and of all. */
     int64_t lookup_ms, connect_ms, tls_ms, answer_ms, took_ms;
-    int64_t tls_began_us; /* after the request was begun; 0: it was not */
+    int64_t tls_began_us;        /* after the request was begun; 0: it was not */
     char error[CURL_ERROR_SIZE]; /* libcurl's words */
     struct hsp_buffer sent;      /* the head of the request, as it went out */
     char status_line[128];       /* fit to be shown, as are these two: */
     char *location;              /* masked; NULL: none */
-    char greeting[128];          /* of a port that speaks another language */
+    char greeting[128];          /* of a port or proxy that speaks another language */
     int64_t retry_after_s;       /* -1: none */
     size_t excerpt_length;
     char excerpt[HSP_EXCERPT_MAX + 1];

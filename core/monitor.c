@@ -160,7 +160,7 @@ static enum hsp_step fail(struct hsp_monitor *monitor,
     monitor->successes = 0;
     monitor->failures = before < COUNT_MAX - more ? before + more : COUNT_MAX;
     const bool due = monitor->state == HS_STATE_DOWN
-                         ? passes_mark(rules, before, monitor->failures)
+                         ? rules->every || passes_mark(rules, before, monitor->failures)
                          : enough || monitor->failures >= rules->failures;
     return due ? turn(monitor, HS_STATE_DOWN, time_us, now, edge) : HSP_NOTHING;
 }

@@ -41,6 +41,7 @@ struct hsp_monitor_rules {
     int64_t repeat_us;        /* while DOWN, another incident after this time; 0: none */
     const int64_t *notify_at; /* while DOWN, another incident at these numbers of */
     size_t notify_at_count;   /* failures; ascending */
+    bool every;               /* while DOWN, another incident at each failure */
 };
 
 enum hsp_verdict { HSP_GOOD, HSP_BAD };

@@ -28,7 +28,8 @@ static char letter(enum hsp_step step, const struct hsp_edge *edge) {
     return edge->state == HS_STATE_UP ? 'U' : 'D';
 }
 
-/* Steps: g good, b bad, t a tick; each one second later than the one before. */
+/* Steps: g good, b bad, t a tick; each one second later than the one before. `repeat`
+ * below 0: at every failure. */
 struct script {
     const char *what;
     int64_t failures, successes, timeout, repeat;
@@ -42,9 +43,11 @@ static void play(const struct script *script) {
     size_t marks = 0;
     while (marks < 4 && script->notify_at[marks] != 0)
         marks++;
-    const struct hsp_monitor_rules rules = {script->failures,    script->successes,
-                                            script->timeout * S, script->repeat * S,
-                                            script->notify_at,   marks};
+    const struct hsp_monitor_rules rules = {
+        script->failures,    script->successes,
+        script->timeout * S, script->repeat > 0 ? script->repeat * S : 0,
+        script->notify_at,   marks,
+        script->repeat < 0};
     struct hsp_monitor monitor;
     struct hsp_edge edge = {0};
     struct hsp_clock now = at(0);
@@ -91,6 +94,7 @@ static void test_scripts(void **state) {
         {"a good one between", 1, 2, 0, 0, {3}, "ggbbgb", ".rD..D", 3, 2, DOWN},
         {"repeat", 1, 1, 0, 3, {0}, "gbtttttttg", "rD..D..D.U", 0, 3, DOWN},
         {"repeat counts", 1, 1, 0, 3, {0}, "gbbbbt", "rD...D", 4, 2, DOWN},
+        {"every one", 1, 1, 0, -1, {0}, "gbbbg", "rDDDU", 0, 3, DOWN},
         {"never seen", 1, 1, 3, 0, {0}, "ttttt", "..D..", 1, 1, NONE},
         {"overdue", 3, 1, 3, 0, {0}, "gttt", "r..D", 1, 1, UP},
         {"overdue and back", 3, 1, 3, 0, {0}, "gtttg", "r..DU", 0, 1, DOWN},
@@ -103,7 +107,7 @@ static void test_scripts(void **state) {
         play(&scripts[i]);
 }
 
-static const struct hsp_monitor_rules simple = {1, 1, 0, 0, NULL, 0};
+static const struct hsp_monitor_rules simple = {1, 1, 0, 0, NULL, 0, false};
 
 /* One sample at `now` with the time of `time_s` seconds. */
 static char give(struct hsp_monitor *monitor, enum hsp_verdict verdict, double time_s,
@@ -152,7 +156,7 @@ static void test_times_of_edges(void **state) {
     struct hsp_monitor monitor;
     struct hsp_edge edge;
     struct hsp_clock now = at(0);
-    const struct hsp_monitor_rules rules = {1, 1, 5 * S, 0, NULL, 0};
+    const struct hsp_monitor_rules rules = {1, 1, 5 * S, 0, NULL, 0, false};
     hsp_monitor_start(&monitor, &now);
     assert_int_equal(give(&monitor, HSP_GOOD, 1, true, 1, &edge), 'r');
     now = at(10);
@@ -173,7 +177,7 @@ static void test_never(void **state) {
     struct hsp_monitor monitor;
     struct hsp_edge edge;
     struct hsp_clock now = at(0);
-    const struct hsp_monitor_rules rules = {3, 1, 5 * S, 0, NULL, 0};
+    const struct hsp_monitor_rules rules = {3, 1, 5 * S, 0, NULL, 0, false};
     hsp_monitor_start(&monitor, &now);
     now = at(4);
     assert_int_equal(hsp_monitor_tick(&monitor, &rules, &now, &edge), HSP_NOTHING);
@@ -188,7 +192,7 @@ static void test_excuse(void **state) {
     struct hsp_monitor monitor;
     struct hsp_edge edge;
     struct hsp_clock now = at(0);
-    const struct hsp_monitor_rules rules = {1, 1, 5 * S, 0, NULL, 0};
+    const struct hsp_monitor_rules rules = {1, 1, 5 * S, 0, NULL, 0, false};
     hsp_monitor_start(&monitor, &now);
     now = at(100);
     hsp_monitor_excuse(&monitor, 97 * S, &now);
@@ -235,7 +239,7 @@ static void test_repeat_over_restart(void **state) {
     struct hsp_monitor monitor;
     struct hsp_edge edge;
     struct hsp_clock now = at(0);
-    const struct hsp_monitor_rules rules = {1, 1, 0, 100 * S, NULL, 0};
+    const struct hsp_monitor_rules rules = {1, 1, 0, 100 * S, NULL, 0, false};
     hsp_monitor_start(&monitor, &now);
     assert_true(hsp_monitor_load(&monitor, "DOWN 7 2 1699999930 1699999930", &now));
     now = at(29);

@@ -90,6 +90,13 @@ static void test_status_only_when_it_changes(void **state) {
     assert_int_equal(strlen(next()), strlen("STATUS=") + HSP_SUPERVISOR_STATUS_MAX - 1);
     hsp_supervisor_status(&supervisor, longer);
     assert_string_equal(next(), "");
+    for (size_t i = 1; i + 1 < sizeof longer; i += 2)
+        memcpy(longer + i, "\xc3\xbc", 2); /* the cut comes between two of these … */
+    longer[sizeof longer - 1] = '\0';
+    hsp_supervisor_status(&supervisor, longer);
+    assert_int_equal(strlen(next()), strlen("STATUS=") + HSP_SUPERVISOR_STATUS_MAX - 1);
+    hsp_supervisor_status(&supervisor, longer + 1); /* … or within one, which goes */
+    assert_int_equal(strlen(next()), strlen("STATUS=") + HSP_SUPERVISOR_STATUS_MAX - 2);
     hsp_supervisor_close(&supervisor);
     close(manager);
 }

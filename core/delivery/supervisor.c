@@ -9,7 +9,7 @@
 
 #include "supervisor.h"
 
-#include "../units.h"
+#include "../text.h"
 #include "log.h"
 
 #include <errno.h>
@@ -110,8 +110,9 @@ void hsp_supervisor_stopping(struct hsp_supervisor *supervisor) {
 
 void hsp_supervisor_status(struct hsp_supervisor *supervisor, const char *line) {
     char text[HSP_SUPERVISOR_STATUS_MAX + 8], shown[HSP_SUPERVISOR_STATUS_MAX];
-    snprintf(shown, sizeof shown, "%s", line);
-    shown[strcspn(shown, "\n")] = '\0';
+    /* Whole characters: systemd takes no other text. */
+    size_t length = hsp_text_cut(line, strcspn(line, "\n"), sizeof shown - 1);
+    snprintf(shown, sizeof shown, "%.*s", (int)length, line);
     if (strcmp(shown, supervisor->status) == 0)
         return;
     memcpy(supervisor->status, shown, sizeof shown);

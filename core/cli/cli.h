@@ -33,7 +33,7 @@ struct hsp_verb {
 extern const struct hsp_verb hsp_verb_init, hsp_verb_check_config, hsp_verb_status,
     hsp_verb_pause, hsp_verb_resume, hsp_verb_reload, hsp_verb_list, hsp_verb_show,
     hsp_verb_retry, hsp_verb_drop, hsp_verb_move, hsp_verb_enqueue, hsp_verb_test,
-    hsp_verb_verify;
+    hsp_verb_verify, hsp_verb_listen, hsp_verb_log;
 
 /* Print "hookspool: VERB: text" and return the exit status that fits err->status. */
 int hsp_cli_complain(const struct hsp_cli *cli, const struct hs_error *err);

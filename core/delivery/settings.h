@@ -55,6 +55,11 @@ enum hs_status hsp_settings_load(struct hsp_settings **settings, const char *pat
                                  struct hs_error *err) HS_MUST_CHECK;
 void hsp_settings_free(struct hsp_settings *settings);
 
+/* The journal that `path` (may be NULL, as above) names, as far as that can be told where
+ * hsp_settings_load finds a mistake: a line that begins with the key `journal` and is
+ * right by itself counts, else the default. free(); NULL: out of memory. */
+char *hsp_settings_guess_journal(const char *path);
+
 /* [A-Za-z0-9][A-Za-z0-9._-]{0,63}. Pure. */
 bool hsp_endpoint_name_ok(const char *name);
 

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* The lines of a file from any offset on, in bounded memory whatever the file holds,
+ * while others append to it. One thread. */
+#ifndef HSP_JOURNAL_LINES_H
+#define HSP_JOURNAL_LINES_H
+
+#include "../buffer.h"
+
+#define HSP_LINE_MAX (1024 * 1024) /* bytes of a line that are kept */
+
+/* Borrowed until the next call. */
+struct hsp_line {
+    const char *text; /* without its newline; no NUL behind it */
+    size_t length;
+    int64_t start; /* offset in the file */
+};
+
+/* Zero-initialize, then hsp_lines_open; ended by hsp_lines_free, which leaves `fd` open.
+ */
+struct hsp_lines {
+    int fd;
+    int64_t end;  /* not read beyond; INT64_MAX: as long as there is something */
+    bool is_last; /* what stands behind the last newline is a line, too: no more comes */
+    struct hsp_buffer text;
+    int64_t begin; /* offset of text.data[0] */
+    size_t at;     /* in `text`: where the next line begins */
+    size_t looked; /* in `text`: no newline before it */
+    bool skipping; /* the rest of a line that is too long */
+};
+
+enum hsp_lines_step {
+    HSP_LINES_ONE,
+    HSP_LINES_LONG,   /* one longer than HSP_LINE_MAX, of which that much is here */
+    HSP_LINES_END,    /* no more; perhaps later */
+    HSP_LINES_FAILED, /* `err`: reading, or no memory */
+};
+
+/* Begin at `offset`; what was read is forgotten. */
+void hsp_lines_open(struct hsp_lines *lines, int fd, int64_t offset);
+enum hsp_lines_step hsp_lines_next(struct hsp_lines *lines, struct hsp_line *line,
+                                   struct hs_error *err) HS_MUST_CHECK;
+/* Where the file will be read next. */
+int64_t hsp_lines_offset(const struct hsp_lines *lines);
+/* Go on in a file that holds the same bytes up to there. */
+void hsp_lines_change(struct hsp_lines *lines, int fd);
+void hsp_lines_free(struct hsp_lines *lines);
+
+#endif

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define STATUS_MAX (64 * 1024 * 1024)
+#define ADVICE_SIZE 160
 #define STARTING_MS 2000 /* a daemon that starts has the lock before it listens */
 #define STARTING_STEP_MS 50
 
@@ -112,23 +113,38 @@ static json_object *ask(const char *spool, int patience_ms, struct hs_error *err
     return status;
 }
 
-/* A failed step as it is told to a person: whoever has no right learns how to get it. */
+/* What helps whoever has no right to `name` in the spool: the daemon's files have its
+ * group, which has to be the spool's, and members of it may read them. */
+static void advise(int root, const char *name, char text[ADVICE_SIZE]) {
+    struct stat spool, file;
+    const struct passwd *user = getpwuid(geteuid());
+    *text = '\0';
+    if (user == NULL || fstat(root, &spool) != 0)
+        return;
+    bool is_same = fstatat(root, name, &file, AT_SYMLINK_NOFOLLOW) != 0 ||
+                   file.st_gid == spool.st_gid;
+    const struct group *group = getgrgid(spool.st_gid);
+    if (group != NULL && is_same)
+        snprintf(text, ADVICE_SIZE, " (make user %s a member of the group %s)",
+                 user->pw_name, group->gr_name);
+    else if (group != NULL)
+        snprintf(text, ADVICE_SIZE, " (hookspoold has to run with the group %s)",
+                 group->gr_name);
+}
+
+/* A failed step, with the way out. `name` is in the spool, NULL the spool itself. */
 static enum hs_status fail(const char *spool, int root, const char *name,
                            struct hs_error *err) {
     int cause = errno;
-    struct stat info;
     struct hs_error plain = {0};
-    hsp_fail_errno(&plain, HS_E_SPOOL, "open %s%s", spool, name);
-    const struct passwd *user = cause == EACCES ? getpwuid(geteuid()) : NULL;
-    const struct group *group = user != NULL && root >= 0 && fstat(root, &info) == 0
-                                    ? getgrgid(info.st_gid)
-                                    : NULL;
-    if (group != NULL)
-        hsp_fail(err, plain.status, "%s (make user %s a member of the group %s)",
-                 plain.text, user->pw_name, group->gr_name);
-    else
-        hsp_fail(err, plain.status, "%s%s", plain.text,
-                 cause == ENOENT ? " (run `hookspool init`?)" : "");
+    char advice[ADVICE_SIZE] = "";
+    hsp_fail_errno(&plain, HS_E_SPOOL, "open %s%s%s", spool, name != NULL ? "/" : "",
+                   name != NULL ? name : "");
+    if (cause == ENOENT && name == NULL)
+        snprintf(advice, sizeof advice, " (run `hookspool init`?)");
+    else if (cause == EACCES && name != NULL)
+        advise(root, name, advice);
+    hsp_fail(err, plain.status, "%s%s", plain.text, advice);
     err->sys_errno = cause;
     return err->status;
 }
@@ -138,7 +154,7 @@ static json_object *read_file(const char *spool, int root, struct hs_error *err)
     char *text = hsp_read_file(root, "status.json", STATUS_MAX, &length, NULL);
     if (text == NULL) {
         if (errno != ENOENT)
-            fail(spool, root, "/status.json", err);
+            fail(spool, root, "status.json", err);
         return NULL;
     }
     struct hs_error failure = {0};
@@ -176,7 +192,7 @@ enum hs_status hsp_status_get(struct hsp_status *status, const char *spool,
     *err = (struct hs_error){0};
     int root = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
-        return fail(spool, -1, "", err);
+        return fail(spool, -1, NULL, err);
     status->service = hsp_lock_ask(spool);
     int lock_errno = errno;
     count_incoming(status, root);
@@ -185,7 +201,7 @@ enum hs_status hsp_status_get(struct hsp_status *status, const char *spool,
     enum hs_status result = err->status;
     if (result == HS_OK && status->service == HSP_SERVICE_UNKNOWN) {
         errno = lock_errno;
-        result = fail(spool, root, "/" HSP_LOCK_NAME, err);
+        result = fail(spool, root, HSP_LOCK_NAME, err);
     } else if (result == HS_OK && json != NULL) {
         result = hsp_status_parse(status, json, err);
     }

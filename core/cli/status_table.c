@@ -274,16 +274,16 @@ static void print_hints_of(const struct hsp_status_page *page,
         } else {
             print_command(page, out, "move ", endpoint->name);
             fputs(" OTHER, or ", out);
-            print_command(page, out, "drop --endpoint ", endpoint->name);
+            print_command(page, out, "drop -e ", endpoint->name);
         }
         fputc('\n', out);
     }
     if (endpoint->dead > 0) {
         fprintf(out, "%s has %" PRId64 " dead letter%s: ", endpoint->name, endpoint->dead,
                 endpoint->dead == 1 ? "" : "s");
-        print_command(page, out, "list --dead --endpoint ", endpoint->name);
+        print_command(page, out, "list --dead -e ", endpoint->name);
         fputs(", then ", out);
-        print_command(page, out, "retry --endpoint ", endpoint->name);
+        print_command(page, out, "retry --dead -e ", endpoint->name);
         fputc('\n', out);
     }
 }

@@ -24,6 +24,8 @@ LIBDIR = place("HOOKSPOOL_LIBDIR")
 NOTIFY = BINDIR / "hookspool-notify"
 CONTROL = BINDIR / "hookspool"
 DAEMON = SBINDIR / "hookspoold"
+CHECK = pathlib.Path(os.environ.get("HOOKSPOOL_CHECK") or
+                     LIBDIR.parent / "libexec" / "nagios" / "plugins" / "check_hookspool")
 LIBRARY = LIBDIR / "libhookspool.so"
 PUTTER = BUILD / "tests" / "putter"
 

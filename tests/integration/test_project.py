@@ -77,8 +77,8 @@ def test_library_exports_only_its_interface():
     assert set(names) <= declared and {"hs_spool_put", "hs_config_load"} <= set(names)
 
 
-@pytest.mark.parametrize("path", [programs.NOTIFY, programs.LIBRARY],
-                         ids=["hookspool-notify", "libhookspool"])
+@pytest.mark.parametrize("path", [programs.NOTIFY, programs.CHECK, programs.LIBRARY],
+                         ids=["hookspool-notify", "check_hookspool", "libhookspool"])
 def test_adapters_link_neither_network_nor_cryptography(path):
     code, output = tool("ldd", path)
     assert code == 0 and "libc.so" in output

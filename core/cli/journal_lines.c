@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Lines of a growing file. Read in pieces by pread, so that the descriptor may be shared;
- * what was handed over goes when the next piece comes. */
+ * what was handed over goes when the next piece comes. Backwards a file is read window by
+ * window, each of them forwards: what is kept is a line, and a count. */
 #include "config.h"
 
 #include "journal_lines.h"
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define PIECE (64 * 1024)
+#define WINDOW ((int64_t)1 << 18) /* looked at at once when looking backwards */
 
 void hsp_lines_open(struct hsp_lines *lines, int fd, int64_t offset) {
     hsp_buffer_clear(&lines->text);
@@ -111,3 +113,77 @@ enum hsp_lines_step hsp_lines_next(struct hsp_lines *lines, struct hsp_line *lin
 }
 
 void hsp_lines_free(struct hsp_lines *lines) { hsp_buffer_free(&lines->text); }
+
+/* Backwards
+ * ------------------------------------------------------------------------------ */
+
+/* Count the matches among the lines that begin in [from, to), `stop` at most. */
+static enum hs_status search_window(struct hsp_line_search *search,
+                                    struct hsp_lines *lines, int64_t from, int64_t to,
+                                    int64_t stop, int64_t *count, struct hs_error *err) {
+    struct hsp_line line;
+    enum hsp_lines_step step = HSP_LINES_ONE;
+    int64_t size = lines->end;
+    bool is_last = lines->is_last;
+    hsp_lines_open(lines, lines->fd, from > 0 ? from - 1 : 0);
+    if (from > 0) {
+        /* The end of a line that began before; no further than the window: within a line
+         * without end each would be read over and over. */
+        lines->end = to;
+        step = hsp_lines_next(lines, &line, err);
+    }
+    lines->end = size;
+    lines->is_last = is_last;
+    *count = 0;
+    while (step == HSP_LINES_ONE || step == HSP_LINES_LONG) {
+        step = hsp_lines_next(lines, &line, err);
+        if ((step != HSP_LINES_ONE && step != HSP_LINES_LONG) || line.start >= to)
+            break;
+        if (step == HSP_LINES_ONE && search->match(search->context, &line)) {
+            search->where = line.start;
+            if (++*count == stop)
+                break;
+        }
+    }
+    return step != HSP_LINES_FAILED ? HS_OK : lines->text.failed ? HS_E_NOMEM : HS_E_IO;
+}
+
+/* The end of the last whole line. */
+static enum hs_status find_end(struct hsp_line_search *search,
+                               const struct hsp_lines *lines, struct hs_error *err) {
+    char piece[4096];
+    search->where = lines->is_last ? lines->end : 0;
+    for (int64_t to = lines->end, from; to > 0 && search->where == 0; to = from) {
+        from = to > (int64_t)sizeof piece ? to - (int64_t)sizeof piece : 0;
+        ssize_t got = pread(lines->fd, piece, (size_t)(to - from), from);
+        if (got < 0)
+            return hsp_fail_errno(err, HS_E_IO, "read the journal");
+        const char *newline = memrchr(piece, '\n', (size_t)got);
+        if (newline != NULL)
+            search->where = from + (newline - piece) + 1;
+    }
+    return HS_OK;
+}
+
+enum hs_status hsp_lines_search(struct hsp_line_search *search, int fd, int64_t size,
+                                bool is_last, struct hs_error *err) {
+    struct hsp_lines lines = {.fd = fd, .end = size, .is_last = is_last};
+    enum hs_status status = HS_OK;
+    if (search->wanted == 0)
+        return find_end(search, &lines, err);
+    for (int64_t to = size, from; to > 0 && search->wanted > 0 && status == HS_OK;
+         to = from) {
+        int64_t count;
+        from = to > WINDOW ? to - WINDOW : 0;
+        status = search_window(search, &lines, from, to, INT64_MAX, &count, err);
+        if (status == HS_OK && count >= search->wanted) {
+            status = search_window(search, &lines, from, to, count - search->wanted + 1,
+                                   &count, err);
+            search->wanted = 0;
+        } else {
+            search->wanted -= count;
+        }
+    }
+    hsp_lines_free(&lines);
+    return status;
+}

@@ -45,4 +45,17 @@ int64_t hsp_lines_offset(const struct hsp_lines *lines);
 void hsp_lines_change(struct hsp_lines *lines, int fd);
 void hsp_lines_free(struct hsp_lines *lines);
 
+/* For the last lines that match. */
+typedef bool hsp_line_match(void *context, const struct hsp_line *line);
+struct hsp_line_search {
+    hsp_line_match *match;
+    void *context;
+    int64_t wanted; /* which one from the end; then 0, or what is still to be found */
+    int64_t where;  /* with `wanted` 0: where to begin */
+};
+/* Look through the first `size` bytes of a file from their end. `is_last` as above:
+ * without it what stands behind the last newline is no line yet. HS_E_IO, HS_E_NOMEM. */
+enum hs_status hsp_lines_search(struct hsp_line_search *search, int fd, int64_t size,
+                                bool is_last, struct hs_error *err) HS_MUST_CHECK;
+
 #endif

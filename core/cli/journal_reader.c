@@ -16,8 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HEAD_SIZE 256             /* first bytes of a file: a time, an id */
-#define WINDOW ((int64_t)1 << 18) /* read at once when reading backwards */
+#define HEAD_SIZE 256 /* first bytes of a file: a time, an id */
 
 struct file {
     int fd; /* -1: none */
@@ -230,106 +229,27 @@ static enum hs_status look_again(struct hsp_journal_reader *reader,
     return HS_OK;
 }
 
-/* Backwards
- * ----------------------------------------------------------------------------- */
-
-struct search {
-    hsp_line_match *match;
-    void *context;
-    int64_t count; /* of matches in what was looked at */
-    int64_t where; /* of the last one looked at */
-};
-
-/* Count the matches among the lines of `file` that begin in [from, to), `stop` at most.
- */
-static enum hs_status search_window(struct search *search, const struct file *file,
-                                    bool is_last, int64_t from, int64_t to, int64_t stop,
-                                    struct hs_error *err) {
-    struct hsp_lines lines = {0};
-    struct hsp_line line;
-    enum hsp_lines_step step = HSP_LINES_ONE;
-    hsp_lines_open(&lines, file->fd, from > 0 ? from - 1 : 0);
-    if (from > 0) {
-        /* The end of a line that began before; no further than the window: within a line
-         * without end each would be read over and over. */
-        lines.end = to;
-        step = hsp_lines_next(&lines, &line, err);
-    }
-    lines.end = file->info.st_size;
-    lines.is_last = is_last;
-    search->count = 0;
-    while (step == HSP_LINES_ONE || step == HSP_LINES_LONG) {
-        step = hsp_lines_next(&lines, &line, err);
-        if ((step != HSP_LINES_ONE && step != HSP_LINES_LONG) || line.start >= to)
-            break;
-        if (step == HSP_LINES_ONE && search->match(search->context, &line)) {
-            search->where = line.start;
-            if (++search->count == stop)
-                break;
-        }
-    }
-    bool is_nomem = lines.text.failed;
-    hsp_lines_free(&lines);
-    return step != HSP_LINES_FAILED ? HS_OK : is_nomem ? HS_E_NOMEM : HS_E_IO;
-}
-
-/* Find the `wanted`-th match from the end of `file`; `wanted` becomes 0, or what is still
- * to be found before it. */
-static enum hs_status search_file(struct search *search, const struct file *file,
-                                  bool is_last, int64_t *wanted, struct hs_error *err) {
-    enum hs_status status = HS_OK;
-    for (int64_t to = file->info.st_size, from; to > 0 && *wanted > 0; to = from) {
-        from = to > WINDOW ? to - WINDOW : 0;
-        status = search_window(search, file, is_last, from, to, INT64_MAX, err);
-        if (status != HS_OK)
-            return status;
-        if (search->count >= *wanted) {
-            int64_t stop = search->count - *wanted + 1;
-            status = search_window(search, file, is_last, from, to, stop, err);
-            *wanted = 0;
-        } else {
-            *wanted -= search->count;
-        }
-    }
-    return status;
-}
-
-/* The size of `file` up to its last newline; what stands behind is still being written.
- */
-static int64_t whole_lines(const struct file *file) {
-    char piece[4096];
-    for (int64_t to = file->info.st_size, from; to > 0; to = from) {
-        from = to > (int64_t)sizeof piece ? to - (int64_t)sizeof piece : 0;
-        ssize_t got = pread(file->fd, piece, (size_t)(to - from), from);
-        const char *newline = got > 0 ? memrchr(piece, '\n', (size_t)got) : NULL;
-        if (newline != NULL)
-            return from + (newline - piece) + 1;
-    }
-    return 0;
-}
+/* The last lines
+ * ------------------------------------------------------------------------ */
 
 enum hs_status hsp_journal_reader_tail(struct hsp_journal_reader *reader, int64_t count,
                                        hsp_line_match *match, void *context,
                                        struct hs_error *err) {
-    struct search search = {.match = match, .context = context};
+    struct hsp_line_search search = {.match = match, .context = context, .wanted = count};
     const struct file *newest =
         reader->queued > 0 ? &reader->queue[reader->queued - 1] : &reader->current;
     if (newest->fd < 0)
         return HS_OK;
-    if (count == 0) {
-        while (reader->queued > 0)
-            step_on(reader);
-        begin(reader, whole_lines(&reader->current));
-        return HS_OK;
-    }
-    enum hs_status status = search_file(&search, newest, !reader->follow, &count, err);
-    if (status == HS_OK && count > 0 && reader->queued > 0) {
-        status = search_file(&search, &reader->current, true, &count, err);
-        if (status == HS_OK && count == 0)
-            begin(reader, search.where);
-    } else if (status == HS_OK && count == 0) {
+    enum hs_status status =
+        hsp_lines_search(&search, newest->fd, newest->info.st_size, !reader->follow, err);
+    if (status == HS_OK && search.wanted == 0) {
         step_on(reader);
         begin(reader, search.where);
+    } else if (status == HS_OK && reader->queued > 0) {
+        const struct file *older = &reader->current;
+        status = hsp_lines_search(&search, older->fd, older->info.st_size, true, err);
+        if (status == HS_OK && search.wanted == 0)
+            begin(reader, search.where);
     }
     return status;
 }

@@ -26,7 +26,6 @@ const char *hsp_journal_reader_warning(const struct hsp_journal_reader *reader);
 
 /* Skip all but the last `count` lines that match, reading backwards; before the first
  * hsp_journal_reader_next. */
-typedef bool hsp_line_match(void *context, const struct hsp_line *line);
 enum hs_status hsp_journal_reader_tail(struct hsp_journal_reader *reader, int64_t count,
                                        hsp_line_match *match, void *context,
                                        struct hs_error *err) HS_MUST_CHECK;

@@ -265,7 +265,7 @@ def test_examples_use_what_there_is():
             # In running text the word may stand at the begin of a line.
             assert verb in verbs or re.match("hookspool ", line), where
             seen += verb in verbs
-        for rest in re.findall(r"(?<![\w.-])(?:hookspool\w*|hookspool-notify|"
+        for rest in re.findall(r"(?<![\w.-])(?<!spool/)(?:hookspool\w*|hookspool-notify|"
                                r"check_hookspool) (.*)", line):
             for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest):
                 assert option in every or re.search("systemd-|setpriv ", line), where

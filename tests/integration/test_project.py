@@ -314,8 +314,10 @@ def test_no_leftovers():
 
 def test_tools_are_here():
     """What is missing would make the tests above pass for the wrong reason."""
-    for name in ("clang-format", "cppcheck", "mandoc", "strace", "node", "npm", "nm"):
-        assert shutil.which(name), name
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    for name in ("clang-format", "cppcheck", "mandoc", "strace", "node", "npm", "nm", "bash",
+                 "systemd-analyze", "systemd-tmpfiles", "logrotate", "setpriv", "unshare"):
+        assert shutil.which(name, path=path), name
 
 
 def test_distributed_files(tmp_path):

@@ -110,7 +110,7 @@ static enum hs_status flush(struct work *work, struct hs_error *err) {
         work->done += work->count;
         for (size_t i = 0; i < work->count && !dry_run && !quiet; i++)
             puts(hs_event_id(work->events[i]));
-        if (fflush(stdout) != 0 && !work->unprinted) {
+        if ((fflush(stdout) != 0 || ferror(stdout) != 0) && !work->unprinted) {
             complain(work, "the events are durable, but their ids cannot be printed");
             work->unprinted = true;
         }

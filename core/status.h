@@ -70,7 +70,7 @@ const struct hsp_endpoint_status *hsp_status_find(const struct hsp_status *statu
                                                   const char *name);
 
 /* "5s", "3m05s", "2h07m", "3d04h"; "0s" for less than nothing. Returns `text`. */
-#define HSP_SPAN_LENGTH 24
+#define HSP_SPAN_LENGTH 48
 const char *hsp_span_text(int64_t span_ms, char text[HSP_SPAN_LENGTH]);
 
 #endif

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -308,6 +309,21 @@ def test_silent_answer(spool):
         found = check("-s", spool, "-t", "1")
         assert time.monotonic() - began < 5
     assert found.code == CRITICAL and "hookspoold hangs" in found.text
+
+
+def test_alarm(spool):
+    """Whatever it waits for: the alarm ends it, with a line and 3."""
+    class Silent(FakeDaemon):
+        def serve(self):
+            self.held = self.listener.accept()
+    with Silent(spool) as daemon, subprocess.Popen(
+            [programs.CHECK, "-s", spool, "-t", "60"], stdout=subprocess.PIPE, text=True,
+            env=programs.environment()) as process:
+        wait_for("it asks", lambda: hasattr(daemon, "held"))
+        process.send_signal(signal.SIGALRM)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == UNKNOWN
+    assert output == "HOOKSPOOL UNKNOWN - no result in time (see -t)\n"
 
 
 # The real daemon

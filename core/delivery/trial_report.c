@@ -193,12 +193,18 @@ static void tell_certificate(const struct hsp_trial_seen *seen, json_object *ste
     add_step(steps, "certificate", !is_refused(seen), &text, -1);
 }
 
-static void tell_request(const struct hsp_trial_seen *seen, json_object *steps) {
+static bool tell_request(const struct hsp_trial_seen *seen, json_object *steps) {
+    /* Who answers has heard enough, whatever was left to send. */
+    const bool ok = seen->happened.is_body_sent || seen->happened.http_status != 0;
     struct hsp_buffer text = {0};
-    hsp_buffer_print(&text, "POST %s, %zu bytes%s", seen->trial->settings->shown_url,
-                     seen->body_length,
-                     seen->happened.is_body_sent ? "" : ", not sent to its end");
-    add_step(steps, "request", seen->happened.is_body_sent, &text, -1);
+    hsp_buffer_print(&text, "POST %s, %zu bytes", seen->trial->settings->shown_url,
+                     seen->body_length);
+    if (!ok) {
+        hsp_buffer_print(&text, ": ");
+        failure_text(seen, &text);
+    }
+    add_step(steps, "request", ok, &text, -1);
+    return ok;
 }
 
 static void tell_answer(const struct hsp_trial_seen *seen, enum hsp_fault fault,
@@ -233,8 +239,8 @@ static json_object *tell_steps(const struct hsp_trial_seen *seen, enum hsp_fault
         if (!happened->is_tls_done)
             return steps;
     }
-    tell_request(seen, steps);
-    tell_answer(seen, fault, steps);
+    if (tell_request(seen, steps))
+        tell_answer(seen, fault, steps);
     return steps;
 }
 

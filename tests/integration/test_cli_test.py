@@ -141,7 +141,7 @@ CASES = {
     "https to mail": (lambda w: w.port(wire.mail_server, "https"), "plain-port",
                       "port of url", "tls .*220 mail.example"),
     "http to https": (lambda w: w.endpoint(w.receiver(certificate=w.good).url().replace(
-        "https:", "http:")), "tls-port", "https://", "answer"),
+        "https:", "http:")), "tls-port", "https://", "(request|answer) "),
     "https to silence": (lambda w: w.port(wire.mute, "https", connect_timeout="700ms"),
                          "tls-silent", "TLS", "tls .*time"),
     "https hung up": (lambda w: w.port(wire.slam, "https"), "tls-closed", "TLS", "tls "),
@@ -166,7 +166,7 @@ CASES = {
                              "certificate-authority", "ca_file", "certificate "),
     "client certificate": (lambda w: w.endpoint(w.receiver(
         certificate=w.good, client_ca=w.authority.cert).url(), ca_file=w.authority.cert),
-        "client-certificate", "cert_file", "(tls|answer) "),
+        "client-certificate", "cert_file", "(tls|request|answer) "),
     "no ca_file": (lambda w: w.tls(w.good, ca_file="/nonexistent/ca.pem"), "ca-file",
                    "PEM", "tls "),
     "proxy unknown": (lambda w: w.endpoint("https://127.0.0.1:9/", proxy="http://no.invalid:1"),

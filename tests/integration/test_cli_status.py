@@ -17,7 +17,7 @@ import time
 import pytest
 
 import programs
-from fakedaemon import FakeDaemon, stamp, status
+from fakedaemon import Ago, FakeDaemon, stamp, status
 from spool import wait_for
 from test_users import DAEMON, GROUP, NAGIOS, STRANGER, become_daemon
 
@@ -59,7 +59,7 @@ def table(hooks, *args, **options):
 
 def test_table(hooks, spool):
     shown = status({
-        "main": {"pending": 3, "oldest_at": stamp(-185), "next_attempt_at": stamp(30),
+        "main": {"pending": 3, "oldest_at": Ago(185), "next_attempt_at": Ago(-30),
                  "last_error": "HTTP 500: no \u00fc", "rate_limit": 1000},
         "a-rather-long-endpoint-name": {"rate_limit": 0, "sent": 123456789}}, corrupt=2)
     with FakeDaemon(spool, shown):
@@ -111,7 +111,7 @@ def test_incoming_is_counted_on_disk(hooks, spool):
     (spool / "incoming" / "else").touch()
     with FakeDaemon(spool, status(incoming=77)):
         seen = table(hooks)
-    assert seen.facts.startswith("incoming 1 (oldest 5m0")
+    assert seen.facts.startswith("incoming 1 (oldest 5m")
     assert seen.verdict == "SOME ALERTS ARE NOT TAKEN IN: see the log"
     seen = table(hooks)
     assert seen.code == 1 and seen.facts.startswith("incoming 1 (oldest 5m")
@@ -146,7 +146,7 @@ def test_without_a_daemon(hooks, spool):
         encoding="ascii")
     seen = table(hooks)
     assert seen.code == 1 and seen.rows["main"]["NEXT"] == "-"
-    assert re.match(r"hookspoold was last seen, status of 1m3\ds ago; spool ", seen.daemon)
+    assert re.match(r"hookspoold was last seen, status of [1-9]m\d\ds ago; spool ", seen.daemon)
 
 
 def test_hung_daemon(main):
@@ -417,8 +417,8 @@ def metrics(hooks, *args):
 def test_prometheus(hooks, spool):
     success = time.time() - 3600
     shown = status({
-        "main": {"state": "backoff", "pending": 3, "oldest_at": stamp(-185.5), "dead": 2,
-                 "last_success_at": stamp(-3600), "next_attempt_at": stamp(30)},
+        "main": {"state": "backoff", "pending": 3, "oldest_at": Ago(185.5), "dead": 2,
+                 "last_success_at": Ago(3600), "next_attempt_at": Ago(-30)},
         "b.c-d_e": {"rate_limit": 0}}, corrupt=2, daemon='q"b\\s')
     with FakeDaemon(spool, shown):
         seen = metrics(hooks)

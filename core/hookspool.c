@@ -10,11 +10,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+/* In the order of the manual: set up, see, put right, try. */
 static const struct hsp_verb *const verbs[] = {
-    &hsp_verb_init,  &hsp_verb_check_config, &hsp_verb_status, &hsp_verb_list,
-    &hsp_verb_show,  &hsp_verb_retry,        &hsp_verb_drop,   &hsp_verb_move,
-    &hsp_verb_pause, &hsp_verb_resume,       &hsp_verb_reload, &hsp_verb_enqueue,
-    &hsp_verb_log,   &hsp_verb_test,         &hsp_verb_verify, &hsp_verb_listen,
+    &hsp_verb_init, &hsp_verb_check_config, &hsp_verb_status, &hsp_verb_list,
+    &hsp_verb_show, &hsp_verb_log,          &hsp_verb_retry,  &hsp_verb_drop,
+    &hsp_verb_move, &hsp_verb_pause,        &hsp_verb_resume, &hsp_verb_reload,
+    &hsp_verb_test, &hsp_verb_enqueue,      &hsp_verb_verify, &hsp_verb_listen,
 };
 #define VERB_COUNT (sizeof verbs / sizeof *verbs)
 

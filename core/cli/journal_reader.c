@@ -215,8 +215,10 @@ static enum hs_status look_again(struct hsp_journal_reader *reader,
     ssize_t got = pread(reader->current.fd, head, HEAD_SIZE, 0);
     if (got < 0 || fstat(reader->current.fd, &info) != 0)
         return hsp_fail_errno(err, HS_E_IO, "read journal %s", reader->path);
-    if ((size_t)got < reader->head_length ||
-        memcmp(head, reader->head, reader->head_length) != 0) {
+    size_t common = (size_t)got < reader->head_length ? (size_t)got : reader->head_length;
+    /* What is taken back ends with a line. */
+    bool is_cut = common < reader->head_length && (got == 0 || head[got - 1] != '\n');
+    if (is_cut || memcmp(head, reader->head, common) != 0) {
         if (!read_copy(reader))
             begin(reader, 0);
         return HS_OK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Secrets and signatures; the one module that knows OpenSSL. The secrets live in one
+/* Secrets and signatures; the one module that knows OpenSSL's
+ * cryptography (its TLS: certificate.c). The secrets live in one
  * block of memory that is wiped before it is freed, as is every copy on the stack. Error
  * texts name files, never their contents.
  *

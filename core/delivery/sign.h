@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Secrets and signatures; the one module that knows OpenSSL. Sources: StatusPageOne
- * webhook documentation (X-StatusPageOne-Signature), Standard Webhooks 1.0.0 (webhook-id,
- * webhook-timestamp, webhook-signature). */
+/* Secrets and signatures; the one module that knows OpenSSL's cryptography. Sources:
+ * StatusPageOne webhook documentation (X-StatusPageOne-Signature), Standard
+ * Webhooks 1.0.0 (webhook-id, webhook-timestamp, webhook-signature). */
 #ifndef HSP_SIGN_H
 #define HSP_SIGN_H
 

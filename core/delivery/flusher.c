@@ -247,6 +247,9 @@ static void loop(struct hsp_flusher *flusher, int signal_fd) {
         hsp_worker_collect(flusher->placer);
         hsp_worker_collect(flusher->settler);
         hsp_trials_collect(flusher);
+        /* Before the batch is handed over: what was asked for goes with it. */
+        if (flusher->control != NULL)
+            hsp_control_serve(flusher->control, flusher);
         if (flusher->reload_wanted && flusher->placing == NULL)
             hsp_start_reload(flusher);
         take_in(flusher, now_ms);
@@ -255,8 +258,6 @@ static void loop(struct hsp_flusher *flusher, int signal_fd) {
         hsp_send_all(flusher, now_ms);
         hsp_http_perform(flusher->http);
         hsp_settle_submit(flusher, now_ms);
-        if (flusher->control != NULL)
-            hsp_control_serve(flusher->control, flusher);
         if (waiting(flusher) == 0)
             hsp_copies_clear(&flusher->copies); /* nothing will be read from them */
         hsp_report_write(flusher, now_ms, false);

@@ -161,7 +161,7 @@ enum hs_status hsp_outbox_add(struct hsp_outbox *outbox,
         item->ticket = ++outbox->added;
         if (ticket != NULL)
             *ticket = outbox->added;
-        if (item->event != NULL)
+        if (item->event != NULL || outbox->first == item)
             pthread_cond_signal(&outbox->work);
         item = NULL;
     }
@@ -348,9 +348,12 @@ static void work(struct hsp_outbox *box) {
 
 /* The thread */
 
-/* The earliest time at which there is something to do without being called. */
+/* The earliest time at which there is something to do without being called; with the
+ * lock held. */
 static int64_t next_time(const struct hsp_outbox *box) {
     int64_t next = box->tick_at_us;
+    if (box->first != NULL && box->first->added_us + IDLE_US < next)
+        next = box->first->added_us + IDLE_US;
     if (box->retry_at_us != 0 && box->retry_at_us < next)
         next = box->retry_at_us;
     if (box->idle_at_us != 0 && box->idle_at_us < next)
@@ -362,14 +365,16 @@ static int64_t next_time(const struct hsp_outbox *box) {
  * fails the queue is emptied all the same: the state file may take it. false: it is over.
  */
 static bool wait_for_work(struct hsp_outbox *box) {
-    bool events = false;
+    bool any = false;
     pthread_mutex_lock(&box->lock);
     while (box->events_queued == 0 && !box->stopping && now_us() < next_time(box)) {
         const struct timespec at = as_timespec(next_time(box));
         pthread_cond_timedwait(&box->work, &box->lock, &at);
     }
     if (box->first != NULL) {
-        events = true;
+        any = true;
+        if (box->idle_at_us == 0)
+            box->idle_at_us = box->first->added_us + IDLE_US;
         *(box->items == NULL ? &box->items : box->items_end) = box->first;
         box->items_end = box->end;
         box->first = NULL;
@@ -377,8 +382,8 @@ static bool wait_for_work(struct hsp_outbox *box) {
         box->events_queued = 0;
     }
     box->stopping_now = box->stopping;
-    const bool over = box->stopping && !events &&
-                      (box->retry_at_us == 0 || now_us() >= box->stop_at_us);
+    const bool over =
+        box->stopping && !any && (box->retry_at_us == 0 || now_us() >= box->stop_at_us);
     pthread_mutex_unlock(&box->lock);
     return !over;
 }

@@ -61,7 +61,8 @@ static enum hs_status set_value(struct hsp_statefile *file, const char *key,
         return hsp_fail(err, HS_E_NOMEM, "keep status: out of memory");
     }
     free(old);
-    /* cppcheck-suppress memleak ; the table has it */
+    /* The table has it. */
+    /* cppcheck-suppress memleak */
     return HS_OK;
 }
 

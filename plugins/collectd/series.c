@@ -36,8 +36,8 @@ static enum hs_status set_regex(struct hsp_pattern *pattern, enum hsp_part part,
     if (wrong != 0) {
         regerror(wrong, regex, reason, sizeof(reason));
         free(regex);
-        return hsp_fail(err, HS_E_DATA, "'%s' is no regular expression: %s", text,
-                        reason);
+        return hsp_fail(err, HS_E_DATA, "'%.*s' is no regular expression: %s",
+                        (int)length, text, reason);
     }
     pattern->regexes[part] = regex;
     return HS_OK;

@@ -97,8 +97,9 @@ static struct subject *new_subject(struct post *post, const char *host,
     if (asprintf(&subject->key, MONITOR_PREFIX "%s\t%s", post->watch->label, host) < 0)
         subject->key = NULL;
     hsp_monitor_start(&subject->monitor, &now);
-    if (text != NULL && !hsp_monitor_load(&subject->monitor, text, &now))
-        text = NULL;
+    /* A text that is none is as if there were none. */
+    const bool known = text != NULL && hsp_monitor_load(&subject->monitor, text, &now);
+    (void)known;
     if (subject->host == NULL || subject->key == NULL ||
         !hsp_table_put(&post->subjects, host, subject)) {
         free_subject(subject);

@@ -413,6 +413,30 @@ static void test_tail_of_any_size(void **state) {
     }
 }
 
+/* Where lines begin at the very borders of what is read at once, a power of two. */
+static void test_tail_at_borders(void **state) {
+    (void)state;
+    enum { LINES = 20000, LENGTH = 64 };
+    FILE *file = fopen("j", "w");
+    assert_non_null(file);
+    for (int i = 0; i < LINES; i++)
+        assert_int_equal(fprintf(file, "%0*d\n", LENGTH - 1, i), LENGTH);
+    assert_int_equal(fclose(file), 0);
+    for (int64_t size = LENGTH; size < (int64_t)LINES * LENGTH; size *= 2)
+        for (int64_t count = size / LENGTH - 1; count <= size / LENGTH + 1; count++) {
+            struct hsp_journal_reader *reader = open_reader(false);
+            struct hsp_line line;
+            assert_int_equal(
+                hsp_journal_reader_tail(reader, count, is_wanted, NULL, NULL), HS_OK);
+            if (count > 0) {
+                assert_int_equal(hsp_journal_reader_next(reader, &line, NULL),
+                                 HSP_LINES_ONE);
+                assert_int_equal(atoi(line.text), LINES - count);
+            }
+            hsp_journal_reader_close(reader);
+        }
+}
+
 /* Memory, waiting
  * -------------------------------------------------------------------------- */
 
@@ -487,6 +511,7 @@ int main(void) {
         TEST(test_tail),
         TEST(test_tail_goes_on),
         TEST(test_tail_of_any_size),
+        TEST(test_tail_at_borders),
         TEST(test_allocations),
         TEST(test_watch),
     };

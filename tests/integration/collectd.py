@@ -48,6 +48,7 @@ LoadPlugin unixsock
 PluginDir "{plugins}"
 {sample}
 {block}
+{last}
 """
 
 
@@ -157,6 +158,7 @@ class Collectd:
         if not load:
             self.sample = ""
         self.env = env or {}
+        self.last = ""
         self.process = self.connection = None
         self.max_interval, self.writers = 2 * interval, writers
 
@@ -179,7 +181,8 @@ class Collectd:
             interval=self.interval, max_interval=self.max_interval,
             writers=self.writers, base=self.base, log=self.log_path,
             socket=self.socket_path, group=self.group, first=self.first,
-            system=plugin_dir(), plugins=self.plugins, sample=self.sample, block=block)
+            system=plugin_dir(), plugins=self.plugins, sample=self.sample, block=block,
+            last=self.last)
 
     def become_user(self):
         if programs.IS_ROOT:

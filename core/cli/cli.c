@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 int hsp_cli_complain(const struct hsp_cli *cli, const struct hs_error *err) {
     fprintf(stderr, "hookspool: %s: %s\n", cli->verb, err->text);
@@ -24,6 +25,12 @@ int hsp_cli_misuse(const struct hsp_cli *cli, const char *format, ...) {
     va_end(args);
     fputc('\n', stderr);
     return EX_USAGE;
+}
+
+bool hsp_cli_has_colour(void) {
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && (no_color == NULL || *no_color == '\0') &&
+           term != NULL && *term != '\0' && strcmp(term, "dumb") != 0;
 }
 
 char *hsp_cli_find_spool(const struct hsp_cli *cli, struct hs_error *err) {

@@ -40,6 +40,9 @@ int hsp_cli_complain(const struct hsp_cli *cli, const struct hs_error *err);
 /* The same for a wrong use: EX_USAGE. */
 int hsp_cli_misuse(const struct hsp_cli *cli, const char *format, ...) HS_PRINTF(2, 3);
 
+/* Is stdout a terminal that shows colours, and is NO_COLOR empty? */
+bool hsp_cli_has_colour(void);
+
 /* The spool that the configuration names, read the adapters' forgiving way (a warning
  * goes to stderr), so that what needs no endpoint works with a broken endpoint block,
  * too. free(). NULL: none can be determined. */

@@ -226,18 +226,12 @@ static void keep_following(struct session *session, struct hsp_journal_watch *wa
 /* The verb
  * ------------------------------------------------------------------------------ */
 
-static bool has_colour(void) {
-    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-    return isatty(STDOUT_FILENO) && (no_color == NULL || *no_color == '\0') &&
-           term != NULL && *term != '\0' && strcmp(term, "dumb") != 0;
-}
-
 /* Open the journal and find the place to begin. */
 static enum hs_status begin(struct session *session, const char *path,
                             struct hs_error *err) {
     if (count < 0 && follow && since == NULL)
         count = FOLLOW_LINES;
-    session->layout.colour = has_colour();
+    session->layout.colour = hsp_cli_has_colour();
     session->tokener = json_tokener_new();
     if (session->tokener == NULL)
         return hsp_fail(err, HS_E_NOMEM, "read journal %s: out of memory", path);

@@ -44,15 +44,13 @@ static void fit(struct hsp_status_page *page, int *rows) {
     if (output != NULL || !isatty(STDOUT_FILENO))
         return;
     struct winsize size = {0};
-    const char *columns = getenv("COLUMNS"), *term = getenv("TERM");
-    const char *no_color = getenv("NO_COLOR");
+    const char *columns = getenv("COLUMNS");
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         page->columns = size.ws_col;
     else
         page->columns = columns != NULL && atoi(columns) > 0 ? atoi(columns) : 80;
     *rows = size.ws_row;
-    page->colour = (no_color == NULL || *no_color == '\0') && term != NULL &&
-                   *term != '\0' && strcmp(term, "dumb") != 0;
+    page->colour = hsp_cli_has_colour();
 }
 
 static enum hs_status render(const struct hsp_status_page *page, FILE *out,

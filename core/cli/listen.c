@@ -3,6 +3,7 @@
  * came, one line a request. */
 #include "config.h"
 
+#include "pretty.h"
 #include "receiver.h"
 #include "secrets.h"
 #include "signature.h"
@@ -170,24 +171,12 @@ static void append(struct hsp_buffer *line, const char *text) {
 /* In lines and indented where it is JSON, else made harmless. */
 static void print_body(const struct hsp_received *request, const struct view *view) {
     struct hsp_buffer line = {0};
-    const char *text =
-        view->payload == NULL
-            ? NULL
-            : json_object_to_json_string_ext(
-                  view->payload, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-                                     JSON_C_TO_STRING_NOSLASHESCAPE);
-    if (text == NULL) {
-        hsp_plain_append(&line, request->body, request->length);
-        printf("    %s\n", line.data != NULL ? line.data : "");
+    if (view->payload != NULL) {
+        hsp_pretty_print(view->payload, 4);
+        return;
     }
-    while (text != NULL && *text != '\0') {
-        const size_t length = strcspn(text, "\n");
-        const size_t indent = strspn(text, " ");
-        hsp_buffer_clear(&line);
-        hsp_plain_append(&line, text + indent, length - indent);
-        printf("    %*s%s\n", (int)indent, "", line.data != NULL ? line.data : "");
-        text += length + (text[length] == '\n');
-    }
+    hsp_plain_append(&line, request->body, request->length);
+    printf("    %s\n", line.data != NULL ? line.data : "");
     hsp_buffer_free(&line);
 }
 

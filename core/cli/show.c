@@ -5,6 +5,7 @@
 
 #include "cli.h"
 #include "pick.h"
+#include "pretty.h"
 
 #include "../delivery/plain.h"
 #include "../error.h"
@@ -72,23 +73,11 @@ static void print_facts(const struct hsp_sight *sight) {
     print_line("file", sight->name);
 }
 
-/* Indented; json-c escapes control characters, so a terminal is safe from all but C1 and
- * the like, which are cleaned line by line. */
 static void print_object(const char *label, json_object *object) {
     if (object == NULL)
         return;
     printf("%s\n", label);
-    const char *text = json_object_to_json_string_ext(
-        object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-                    JSON_C_TO_STRING_NOSLASHESCAPE);
-    while (text != NULL && *text != '\0') {
-        size_t length = strcspn(text, "\n"), indent = strspn(text, " ");
-        struct hsp_buffer clean = {0};
-        hsp_plain_append(&clean, text + indent, length - indent);
-        printf("  %*s%s\n", (int)indent, "", clean.length > 0 ? clean.data : "");
-        hsp_buffer_free(&clean);
-        text += length + (text[length] == '\n');
-    }
+    hsp_pretty_print(object, 2);
 }
 
 static enum hs_status print_json(const struct hsp_sight *sight, struct hs_error *err) {

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The queue of a resident adapter and the thread that empties it. The queue and the
- * counters are under the lock; the state file, the spool and what the log has told belong
- * to the thread alone. The line of edges that are not yet in the spool is the state
- * file's, so that memory and disk cannot come apart. */
+ * counters are under the lock; the courier, which has the state file and the spool, is
+ * the thread's alone. */
 #include "config.h"
 
-#include "buffer.h"
-#include "crash.h"
+#include "courier.h"
 #include "error.h"
-#include "event.h"
 #include "monitor.h"
 #include "outbox.h"
-#include "record.h"
-#include "spool.h"
-#include "statefile.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -26,12 +20,9 @@
 #define MS_US INT64_C(1000)
 #define RETRY_US (1000 * MS_US)
 #define IDLE_US (1000 * MS_US)      /* until a status alone is written */
-#define REPEAT_US (60000 * MS_US)   /* between two equal complaints */
 #define FINISH_US (50 * MS_US)      /* that an event may be held for its last fields */
 #define FINISH_PAUSE_US (5 * MS_US) /* between two looks at it */
 #define LATE_US (2000 * MS_US)      /* a tick this much late means that we were stopped */
-#define PUT_EVENTS 1000             /* of one spool file */
-#define PUT_BYTES (4 * 1024 * 1024)
 
 struct item {
     struct item *next;
@@ -40,12 +31,6 @@ struct item {
     char *key, *value; /* in one allocation with the item; NULL */
     int64_t added_us;
     uint64_t ticket;
-};
-
-/* What was said last of something that fails. */
-struct complaint {
-    struct hs_error last; /* status HS_OK: it works */
-    int64_t said_us;
 };
 
 struct hsp_outbox {
@@ -68,9 +53,7 @@ struct hsp_outbox {
     int64_t stop_at_us;
 
     /* The thread's own. */
-    struct hsp_statefile *state;
-    struct hs_spool *spool; /* NULL: not open */
-    struct complaint state_complaint, spool_complaint, event_complaint;
+    struct hsp_courier courier;
     struct item *items, **items_end; /* at hand */
     uint64_t entered;                /* into the state file's memory, up to this ticket */
     size_t lost;                     /* events that no spool would take */
@@ -84,36 +67,6 @@ static int64_t now_us(void) { return hsp_clock_now().running_us; }
 
 static struct timespec as_timespec(int64_t us) {
     return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
-}
-
-/* Saying */
-
-static void say(const struct hsp_outbox *box, enum hsp_outbox_level level,
-                const char *line) {
-    box->options.log(box->options.context, level, line);
-}
-
-/* The first time, when the reason changes, and once a minute. */
-static void complain(const struct hsp_outbox *box, struct complaint *complaint,
-                     const struct hs_error *err, const char *what) {
-    char line[sizeof(err->text) + 160];
-    const int64_t now = now_us();
-    if (complaint->last.status == err->status &&
-        complaint->last.sys_errno == err->sys_errno &&
-        now < complaint->said_us + REPEAT_US)
-        return;
-    complaint->last = *err;
-    complaint->said_us = now;
-    snprintf(line, sizeof(line), "%s; %s", err->text, what);
-    say(box, HSP_OUTBOX_ERROR, line);
-}
-
-static void works_again(const struct hsp_outbox *box, struct complaint *complaint,
-                        const char *what) {
-    if (complaint->last.status == HS_OK)
-        return;
-    complaint->last.status = HS_OK;
-    say(box, HSP_OUTBOX_NOTICE, what);
 }
 
 /* Items */
@@ -189,39 +142,13 @@ static void finish(const struct hsp_outbox *box) {
     }
 }
 
-/* One item into the state file's memory. HS_E_NOMEM: not, or only its event. */
-static enum hs_status enter(struct hsp_outbox *box, struct item *item,
-                            struct hs_error *err) {
-    struct hsp_buffer part = {0};
-    enum hs_status status = HS_OK;
-    if (item->event != NULL) {
-        status = hsp_event_append(&part, item->event, box->options.config, err);
-        if (status == HS_OK)
-            status = hsp_statefile_push(box->state, part.data, part.length, err);
-        hsp_buffer_free(&part);
-        if (status == HS_E_NOMEM)
-            return status;
-        hs_event_free(item->event);
-        item->event = NULL;
-    }
-    if (item->key != NULL) {
-        const enum hs_status kept =
-            hsp_statefile_set(box->state, item->key, item->value, err);
-        status = status == HS_OK ? kept : status;
-    }
-    return status;
-}
-
 /* The items at hand, for as long as memory lasts. */
 static void enter_all(struct hsp_outbox *box) {
     while (box->items != NULL) {
         struct item *item = box->items;
-        struct hs_error err = {0};
         const bool was_event = item->event != NULL;
-        const enum hs_status status = enter(box, item, &err);
-        if (status != HS_OK)
-            complain(box, &box->event_complaint, &err,
-                     status == HS_E_NOMEM ? "trying again" : "the event is dropped");
+        const enum hs_status status =
+            hsp_courier_enter(&box->courier, &item->event, item->key, item->value);
         if (status == HS_E_NOMEM)
             break;
         box->entered = item->ticket;
@@ -229,73 +156,6 @@ static void enter_all(struct hsp_outbox *box) {
         box->items = item->next;
         free_item(item);
     }
-}
-
-static bool commit(struct hsp_outbox *box) {
-    struct hs_error err = {0};
-    if (box->options.state_path == NULL)
-        return false;
-    if (hsp_statefile_commit(box->state, &err) != HS_OK) {
-        complain(box, &box->state_complaint, &err,
-                 "until this is mended a crash would lose what is only in memory");
-        return false;
-    }
-    works_again(box, &box->state_complaint, "the state file can be written again");
-    return true;
-}
-
-/* One file of the oldest edges; their number in `count`. */
-static enum hs_status put_some(struct hsp_outbox *box, size_t *count,
-                               struct hs_error *err) {
-    struct hsp_buffer file = {0};
-    char id[HSP_ID_LENGTH + 1] = "";
-    const size_t edges = hsp_statefile_edges(box->state);
-    enum hs_status status = HS_OK;
-    size_t n = 0;
-
-    hsp_record_begin(&file);
-    for (; n < edges && n < PUT_EVENTS && file.length < PUT_BYTES; n++) {
-        size_t length = 0;
-        const char *part = hsp_statefile_edge(box->state, n, &length);
-        hsp_buffer_append(&file, part, length);
-        if (n == 0)
-            snprintf(id, sizeof(id), "%s", part + strlen("event "));
-    }
-    hsp_record_end(&file, n);
-    if (file.failed)
-        status = hsp_fail(err, HS_E_NOMEM, "write batch: out of memory");
-    if (status == HS_OK && n > 1)
-        status = hsp_id_new(id, err);
-    if (status == HS_OK && box->spool == NULL)
-        status = hs_spool_open(&box->spool, box->options.config, err);
-    if (status == HS_OK)
-        status = hsp_spool_put_file(box->spool, id, &file, err);
-    hsp_buffer_free(&file);
-    *count = n;
-    return status;
-}
-
-/* Everything that is in the line, into the spool; how many events that were. */
-static bool put_all(struct hsp_outbox *box, size_t *count) {
-    while (hsp_statefile_edges(box->state) > 0) {
-        struct hs_error err = {0};
-        size_t some = 0;
-        if (put_some(box, &some, &err) != HS_OK) {
-            char what[96];
-            snprintf(what, sizeof(what), "%zu events wait and are tried again",
-                     hsp_statefile_edges(box->state));
-            complain(box, &box->spool_complaint, &err, what);
-            hs_spool_close(box->spool); /* it may be another folder by then */
-            box->spool = NULL;
-            return false;
-        }
-        hsp_crash_point("outbox-put");
-        hsp_statefile_pop(box->state, some);
-        *count += some;
-    }
-    if (*count > 0)
-        works_again(box, &box->spool_complaint, "the spool takes events again");
-    return true;
 }
 
 /* Tell those who wait: what was entered is durable, if not yet in the spool. */
@@ -322,7 +182,7 @@ static void report(struct hsp_outbox *box, bool kept, bool put, size_t gone) {
 
 /* When the state file is to be written for a status alone. */
 static void plan_idle(struct hsp_outbox *box, bool was_idle) {
-    if (!hsp_statefile_is_dirty(box->state))
+    if (!hsp_statefile_is_dirty(box->courier.state))
         box->idle_at_us = 0;
     else if (box->idle_at_us == 0 || was_idle)
         box->idle_at_us = now_us() + IDLE_US;
@@ -334,11 +194,11 @@ static void work(struct hsp_outbox *box) {
     const bool idle = box->idle_at_us != 0 && now_us() >= box->idle_at_us;
     finish(box);
     enter_all(box);
-    const bool due = hsp_statefile_edges(box->state) > 0 || idle;
-    const bool kept = due && commit(box);
+    const bool due = hsp_statefile_edges(box->courier.state) > 0 || idle;
+    const bool kept = due && hsp_courier_commit(&box->courier);
     if (kept)
         report_durable(box);
-    const bool put = put_all(box, &gone);
+    const bool put = hsp_courier_put(&box->courier, &gone);
     gone += box->lost;
     box->lost = 0;
     report(box, kept, put, gone);
@@ -408,7 +268,7 @@ static void *run(void *argument) {
             nanosleep(&pause, NULL);
         }
     }
-    commit(box);
+    hsp_courier_commit(&box->courier);
     pthread_mutex_lock(&box->lock);
     box->ended = true;
     pthread_cond_broadcast(&box->progress);
@@ -433,41 +293,33 @@ static enum hs_status init_locks(struct hsp_outbox *box, struct hs_error *err) {
 enum hs_status hsp_outbox_open(struct hsp_outbox **outbox,
                                const struct hsp_outbox_options *options,
                                struct hs_error *err) {
-    struct hs_error warning = {0};
     struct hsp_outbox *box = calloc(1, sizeof(*box));
     if (box == NULL)
         return hsp_fail(err, HS_E_NOMEM, "open outbox: out of memory");
     box->options = *options;
     box->end = &box->first;
-    enum hs_status status =
-        hsp_statefile_open(&box->state, options->state_path, &warning, err);
+    enum hs_status status = hsp_courier_open(&box->courier, &box->options, err);
     if (status == HS_OK)
         status = init_locks(box, err);
     if (status != HS_OK) {
-        hsp_statefile_close(box->state);
+        hsp_courier_close(&box->courier);
         free(box);
         return status;
     }
-    if (warning.status != HS_OK)
-        say(box, HSP_OUTBOX_ERROR, warning.text);
-    box->waiting = hsp_statefile_edges(box->state);
-    if (box->waiting > 0) {
-        char line[96];
-        snprintf(line, sizeof(line), "%zu events of before are put again", box->waiting);
-        say(box, HSP_OUTBOX_NOTICE, line);
-    }
+    box->options.state_path = NULL; /* the caller's, used up */
+    box->waiting = hsp_statefile_edges(box->courier.state);
     *outbox = box;
     return HS_OK;
 }
 
 const char *hsp_outbox_state(const struct hsp_outbox *outbox, const char *key) {
-    return hsp_statefile_get(outbox->state, key);
+    return hsp_statefile_get(outbox->courier.state, key);
 }
 
 void hsp_outbox_walk(const struct hsp_outbox *outbox,
                      void (*each)(const char *key, void *value, void *context),
                      void *context) {
-    hsp_statefile_walk(outbox->state, each, context);
+    hsp_statefile_walk(outbox->courier.state, each, context);
 }
 
 /* The host's signals are the host's threads' business. */
@@ -530,8 +382,8 @@ size_t hsp_outbox_stop(struct hsp_outbox *outbox, int64_t timeout_ms, bool *kept
         pthread_join(outbox->thread, NULL);
         outbox->started = false;
     }
-    *kept = ended && outbox->options.state_path != NULL &&
-            !hsp_statefile_is_dirty(outbox->state);
+    *kept =
+        ended && outbox->courier.keeps && !hsp_statefile_is_dirty(outbox->courier.state);
     return waiting;
 }
 
@@ -546,8 +398,7 @@ void hsp_outbox_close(struct hsp_outbox *outbox) {
             free_item(item);
         }
     }
-    hs_spool_close(outbox->spool);
-    hsp_statefile_close(outbox->state);
+    hsp_courier_close(&outbox->courier);
     pthread_cond_destroy(&outbox->progress);
     pthread_cond_destroy(&outbox->work);
     pthread_mutex_destroy(&outbox->lock);

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define COUNT_MAX 1000000000.0
-#define SECONDS_MAX 31536000.0 /* a year */
 #define MARKS_MAX 1000
 
 struct row {
@@ -25,131 +23,15 @@ struct row {
     size_t offset; /* of the place in the struct that is filled */
 };
 
-/* Reading values. HS_E_DATA: told without the option's name. */
-
-static enum hs_status need(const struct hsp_option *option, enum hsp_option_type type,
-                           struct hs_error *err) {
-    static const char *const words[] = {"one text", "one number", "true or false"};
-    if (option->value_count == 1 && option->values[0].type == type &&
-        option->child_count == 0)
-        return HS_OK;
-    return hsp_fail(err, HS_E_DATA, "takes %s", words[type]);
-}
-
-static enum hs_status read_text(void *place, const struct hsp_option *option,
-                                struct hs_error *err) {
-    char **text = place;
-    enum hs_status status = need(option, HSP_OPTION_TEXT, err);
-    if (status != HS_OK)
-        return status;
-    char *copy = strdup(option->values[0].text);
-    if (copy == NULL)
-        return hsp_fail(err, HS_E_NOMEM, "read configuration: out of memory");
-    free(*text);
-    *text = copy;
-    return HS_OK;
-}
-
-/* collectd changes its working directory: a path must not depend on when it is used. */
-static enum hs_status read_path(void *place, const struct hsp_option *option,
-                                struct hs_error *err) {
-    const enum hs_status status = need(option, HSP_OPTION_TEXT, err);
-    if (status != HS_OK)
-        return status;
-    if (option->values[0].text[0] != '/')
-        return hsp_fail(err, HS_E_DATA, "'%s' is not an absolute path",
-                        option->values[0].text);
-    return read_text(place, option, err);
-}
-
-static enum hs_status read_flag(void *place, const struct hsp_option *option,
-                                struct hs_error *err) {
-    const enum hs_status status = need(option, HSP_OPTION_FLAG, err);
-    if (status == HS_OK)
-        *(bool *)place = option->values[0].flag;
-    return status;
-}
-
-static enum hs_status check_range(double number, double least, double most,
-                                  struct hs_error *err) {
-    if (number >= least && number <= most)
-        return HS_OK;
-    return hsp_fail(err, HS_E_DATA, "%.15g is not from %.15g to %.15g", number, least,
-                    most);
-}
-
-static enum hs_status check_count(double number, struct hs_error *err) {
-    if (number != floor(number))
-        return hsp_fail(err, HS_E_DATA, "%.15g is not a whole number", number);
-    return check_range(number, 1, COUNT_MAX, err);
-}
-
-static enum hs_status read_count(void *place, const struct hsp_option *option,
-                                 struct hs_error *err) {
-    enum hs_status status = need(option, HSP_OPTION_NUMBER, err);
-    if (status == HS_OK)
-        status = check_count(option->values[0].number, err);
-    if (status == HS_OK)
-        *(int64_t *)place = (int64_t)option->values[0].number;
-    return status;
-}
-
-static enum hs_status read_seconds(void *place, const struct hsp_option *option,
-                                   struct hs_error *err) {
-    enum hs_status status = need(option, HSP_OPTION_NUMBER, err);
-    if (status == HS_OK)
-        status = check_range(option->values[0].number, 0, SECONDS_MAX, err);
-    if (status == HS_OK)
-        *(int64_t *)place = (int64_t)(option->values[0].number * 1e6);
-    return status;
-}
-
-static enum hs_status read_number(void *place, const struct hsp_option *option,
-                                  struct hs_error *err) {
-    const enum hs_status status = need(option, HSP_OPTION_NUMBER, err);
-    if (status == HS_OK)
-        *(double *)place = option->values[0].number;
-    return status;
-}
-
-static enum hs_status read_factor(void *place, const struct hsp_option *option,
-                                  struct hs_error *err) {
-    enum hs_status status = need(option, HSP_OPTION_NUMBER, err);
-    if (status == HS_OK && !(option->values[0].number > 0))
-        status =
-            hsp_fail(err, HS_E_DATA, "%.15g is not above 0", option->values[0].number);
-    if (status == HS_OK)
-        *(double *)place = option->values[0].number;
-    return status;
-}
-
-struct word {
-    const char *word;
-    int value;
-};
-
-/* One of a few words; `allowed` is said where it is none. */
-static enum hs_status read_word(int *value, const struct hsp_option *option,
-                                const struct word *words, const char *allowed,
-                                struct hs_error *err) {
-    const enum hs_status status = need(option, HSP_OPTION_TEXT, err);
-    if (status != HS_OK)
-        return status;
-    for (; words->word != NULL; words++)
-        if (strcasecmp(words->word, option->values[0].text) == 0) {
-            *value = words->value;
-            return HS_OK;
-        }
-    return hsp_fail(err, HS_E_DATA, "'%s' is not %s", option->values[0].text, allowed);
-}
+/* Reading values */
 
 static enum hs_status read_state(void *place, const struct hsp_option *option,
                                  struct hs_error *err) {
-    static const struct word words[] = {
+    static const struct hsp_word words[] = {
         {"up", HS_STATE_UP}, {"down", HS_STATE_DOWN}, {NULL, 0}};
     int value = 0;
     const enum hs_status status =
-        read_word(&value, option, words, "\"up\" or \"down\"", err);
+        hsp_option_word(&value, option, words, "\"up\" or \"down\"", err);
     if (status == HS_OK)
         *(enum hs_state *)place = (enum hs_state)value;
     return status;
@@ -157,14 +39,14 @@ static enum hs_status read_state(void *place, const struct hsp_option *option,
 
 static enum hs_status read_severity(void *place, const struct hsp_option *option,
                                     struct hs_error *err) {
-    static const struct word words[] = {{"okay", HSP_OKAY},
-                                        {"ok", HSP_OKAY},
-                                        {"warning", HSP_WARNING},
-                                        {"failure", HSP_FAILURE},
-                                        {NULL, 0}};
+    static const struct hsp_word words[] = {{"okay", HSP_OKAY},
+                                            {"ok", HSP_OKAY},
+                                            {"warning", HSP_WARNING},
+                                            {"failure", HSP_FAILURE},
+                                            {NULL, 0}};
     int value = 0;
-    const enum hs_status status =
-        read_word(&value, option, words, "\"okay\", \"warning\" or \"failure\"", err);
+    const enum hs_status status = hsp_option_word(
+        &value, option, words, "\"okay\", \"warning\" or \"failure\"", err);
     if (status == HS_OK)
         *(enum hsp_severity *)place = (enum hsp_severity)value;
     return status;
@@ -172,10 +54,11 @@ static enum hs_status read_severity(void *place, const struct hsp_option *option
 
 static enum hs_status read_source(void *place, const struct hsp_option *option,
                                   struct hs_error *err) {
-    static const struct word words[] = {{"values", 0}, {"notifications", 1}, {NULL, 0}};
+    static const struct hsp_word words[] = {
+        {"values", 0}, {"notifications", 1}, {NULL, 0}};
     int value = 0;
     const enum hs_status status =
-        read_word(&value, option, words, "\"values\" or \"notifications\"", err);
+        hsp_option_word(&value, option, words, "\"values\" or \"notifications\"", err);
     if (status == HS_OK)
         *(bool *)place = value != 0;
     return status;
@@ -197,7 +80,7 @@ static enum hs_status read_notify_at(void *place, const struct hsp_option *optio
         if (option->values[i].type != HSP_OPTION_NUMBER)
             status = hsp_fail(err, HS_E_DATA, "takes numbers only");
         else
-            status = check_count(option->values[i].number, err);
+            status = hsp_option_check_count(option->values[i].number, err);
         if (status == HS_OK)
             marks[i] = (int64_t)option->values[i].number;
         if (status == HS_OK && i > 0 && marks[i] <= marks[i - 1])
@@ -217,7 +100,8 @@ static enum hs_status read_notify_at(void *place, const struct hsp_option *optio
 static enum hs_status read_timeout(void *place, const struct hsp_option *option,
                                    struct hs_error *err) {
     struct hsp_watch *watch = place;
-    const enum hs_status status = read_seconds(&watch->rules.timeout_us, option, err);
+    const enum hs_status status =
+        hsp_option_seconds(&watch->rules.timeout_us, option, err);
     if (status == HS_OK)
         watch->timeout_is_given = true;
     return status;
@@ -225,7 +109,7 @@ static enum hs_status read_timeout(void *place, const struct hsp_option *option,
 
 static enum hs_status read_part(struct hsp_watch *watch, enum hsp_part part,
                                 const struct hsp_option *option, struct hs_error *err) {
-    const enum hs_status status = need(option, HSP_OPTION_TEXT, err);
+    const enum hs_status status = hsp_option_need(option, HSP_OPTION_TEXT, err);
     return status == HS_OK
                ? hsp_pattern_set(&watch->pattern, part, option->values[0].text, err)
                : status;
@@ -245,7 +129,7 @@ PART(read_type_instance, HSP_TYPE_INSTANCE)
 static enum hs_status read_feed(void *place, const struct hsp_option *option,
                                 struct hs_error *err) {
     struct hsp_feed *feed = place;
-    enum hs_status status = need(option, HSP_OPTION_TEXT, err);
+    enum hs_status status = hsp_option_need(option, HSP_OPTION_TEXT, err);
     if (status == HS_OK)
         status = hsp_pattern_set_identifier(&feed->pattern, option->values[0].text, err);
     if (status == HS_OK)
@@ -255,25 +139,25 @@ static enum hs_status read_feed(void *place, const struct hsp_option *option,
 
 #define AT(member) offsetof(struct hsp_watch, member)
 static const struct row monitor_rows[] = {
-    {"Name", read_text, AT(name)},
-    {"Id", read_text, AT(id)},
-    {"URL", read_text, AT(url)},
-    {"Endpoints", read_text, AT(endpoints)},
+    {"Name", hsp_option_text, AT(name)},
+    {"Id", hsp_option_text, AT(id)},
+    {"URL", hsp_option_text, AT(url)},
+    {"Endpoints", hsp_option_text, AT(endpoints)},
     {"Host", read_host, 0},
     {"Plugin", read_plugin, 0},
     {"PluginInstance", read_plugin_instance, 0},
     {"Type", read_type, 0},
     {"TypeInstance", read_type_instance, 0},
-    {"DataSource", read_text, AT(data_source)},
-    {"FailureMin", read_number, AT(limits.min)},
-    {"FailureMax", read_number, AT(limits.max)},
-    {"Failures", read_count, AT(rules.failures)},
-    {"Successes", read_count, AT(rules.successes)},
+    {"DataSource", hsp_option_text, AT(data_source)},
+    {"FailureMin", hsp_option_number, AT(limits.min)},
+    {"FailureMax", hsp_option_number, AT(limits.max)},
+    {"Failures", hsp_option_count, AT(rules.failures)},
+    {"Successes", hsp_option_count, AT(rules.successes)},
     {"Timeout", read_timeout, 0},
     {"NotifyAt", read_notify_at, 0},
-    {"Repeat", read_seconds, AT(rules.repeat_us)},
+    {"Repeat", hsp_option_seconds, AT(rules.repeat_us)},
     {"ResponseTime", read_feed, AT(feeds[HSP_RESPONSE_TIME])},
-    {"ResponseTimeFactor", read_factor, AT(feeds[HSP_RESPONSE_TIME].factor)},
+    {"ResponseTimeFactor", hsp_option_factor, AT(feeds[HSP_RESPONSE_TIME].factor)},
     {"StatusCode", read_feed, AT(feeds[HSP_STATUS_CODE])},
     {"Source", read_source, AT(by_notifications)},
     {"WarningIs", read_state, AT(warning_is)},
@@ -283,11 +167,11 @@ static const struct row monitor_rows[] = {
 
 #define AT(member) offsetof(struct hsp_settings, member)
 static const struct row rows[] = {
-    {"Config", read_path, AT(config)},
-    {"SpoolDir", read_path, AT(spool_dir)},
-    {"StateFile", read_text, AT(state_file)},
-    {"Region", read_text, AT(region)},
-    {"Notifications", read_flag, AT(notifications)},
+    {"Config", hsp_option_path, AT(config)},
+    {"SpoolDir", hsp_option_path, AT(spool_dir)},
+    {"StateFile", hsp_option_text, AT(state_file)},
+    {"Region", hsp_option_text, AT(region)},
+    {"Notifications", hsp_option_flag, AT(notifications)},
     {"MinSeverity", read_severity, AT(min_severity)},
     {"WarningIs", read_state, AT(warning_is)},
     {NULL, NULL, 0},

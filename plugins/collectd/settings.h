@@ -6,25 +6,8 @@
 #define HSP_SETTINGS_H
 
 #include "monitor.h"
+#include "option.h"
 #include "series.h"
-
-enum hsp_option_type { HSP_OPTION_TEXT, HSP_OPTION_NUMBER, HSP_OPTION_FLAG };
-
-struct hsp_option_value {
-    enum hsp_option_type type;
-    const char *text;
-    double number;
-    bool flag;
-};
-
-/* One line of a block, or a block. Borrowed from whoever parsed it. */
-struct hsp_option {
-    const char *key;
-    const struct hsp_option_value *values;
-    size_t value_count;
-    const struct hsp_option *children;
-    size_t child_count;
-};
 
 /* collectd's, in the order of their weight. */
 enum hsp_severity { HSP_OKAY, HSP_WARNING, HSP_FAILURE };

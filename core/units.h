@@ -40,4 +40,7 @@ bool hsp_parse_time_ms(const char *text, int64_t *utc_ms);
 
 int64_t hsp_now_ms(clockid_t clock);
 
+/* What follows the noun: "1 event", "2 events". */
+static inline const char *hsp_plural(int64_t count) { return count == 1 ? "" : "s"; }
+
 #endif

@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include "../delivery/flusher.h"
+#include "../units.h"
 
 #include <sysexits.h>
 
@@ -15,8 +16,8 @@ static int do_check_config(const struct hsp_cli *cli) {
         hsp_cli_complain(cli, &err);
         return EX_CONFIG;
     }
-    printf("%s is right: spool %s, %zu endpoints\n", settings->path, settings->spool_dir,
-           settings->endpoint_count);
+    printf("%s is right: spool %s, %zu endpoint%s\n", settings->path, settings->spool_dir,
+           settings->endpoint_count, hsp_plural(settings->endpoint_count));
     for (size_t i = 0; i < settings->endpoint_count; i++)
         printf("  %s  %s\n", settings->endpoints[i].name,
                settings->endpoints[i].shown_url);

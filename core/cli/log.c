@@ -270,7 +270,7 @@ static int run(const struct hsp_cli *cli, const char *path) {
     }
     if (session.broken > 0 && !ferror(stdout))
         fprintf(stderr, "hookspool: log: %" PRId64 " line%s skipped: no JSON\n",
-                session.broken, session.broken == 1 ? "" : "s");
+                session.broken, hsp_plural(session.broken));
     hsp_journal_watch_close(&watch);
     hsp_journal_reader_close(session.reader);
     if (session.tokener != NULL)

@@ -5,6 +5,7 @@
 
 #include "status.h"
 
+#include "../units.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -280,7 +281,7 @@ static void print_hints_of(const struct hsp_status_page *page,
     }
     if (endpoint->dead > 0) {
         fprintf(out, "%s has %" PRId64 " dead letter%s: ", endpoint->name, endpoint->dead,
-                endpoint->dead == 1 ? "" : "s");
+                hsp_plural(endpoint->dead));
         print_command(page, out, "list --dead -e ", endpoint->name);
         fputs(", then ", out);
         print_command(page, out, "retry --dead -e ", endpoint->name);

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "../error.h"
+#include "../units.h"
 #include "control.h"
 #include "flusher.h"
 #include "trials.h"
@@ -309,14 +310,16 @@ static int run(struct hsp_flusher *flusher, const struct hsp_flusher_options *op
         return exit_status(status);
     }
     hsp_report_write(flusher, hsp_now_ms(CLOCK_BOOTTIME), true);
-    hsp_log(HSP_LOG_INFO, "%s serves %s: %zu endpoints, %zu events waiting",
+    hsp_log(HSP_LOG_INFO, "%s serves %s: %zu endpoint%s, %zu event%s waiting",
             PACKAGE_STRING, flusher->dir.path, flusher->settings->endpoint_count,
-            waiting(flusher));
+            hsp_plural(flusher->settings->endpoint_count), waiting(flusher),
+            hsp_plural(waiting(flusher)));
     hsp_supervisor_ready(&flusher->supervisor);
     hsp_log_leave_stderr();
     loop(flusher, signal_fd);
     hsp_report_write(flusher, hsp_now_ms(CLOCK_BOOTTIME), true);
-    hsp_log(HSP_LOG_INFO, "ended: %zu events waiting", waiting(flusher));
+    hsp_log(HSP_LOG_INFO, "ended: %zu event%s waiting", waiting(flusher),
+            hsp_plural(waiting(flusher)));
     if (flusher->failed)
         return EX_IOERR;
     return flusher->drain && waiting(flusher) > 0 ? 1 : 0;

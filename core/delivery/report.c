@@ -5,6 +5,7 @@
 
 #include "../error.h"
 #include "../payload.h"
+#include "../units.h"
 #include "flusher.h"
 
 #include <inttypes.h>
@@ -125,10 +126,11 @@ static void tell_supervisor(struct hsp_flusher *flusher) {
             hsp_buffer_print(&trouble, "; %s: %s", e->name,
                              hsp_endpoint_state_text(state));
     }
-    hsp_buffer_print(&line, "%zu endpoints, %zu events waiting",
-                     flusher->settings->endpoint_count, waiting);
+    hsp_buffer_print(
+        &line, "%zu endpoint%s, %zu event%s waiting", flusher->settings->endpoint_count,
+        hsp_plural(flusher->settings->endpoint_count), waiting, hsp_plural(waiting));
     if (dead > 0)
-        hsp_buffer_print(&line, ", %" PRId64 " dead letters", dead);
+        hsp_buffer_print(&line, ", %" PRId64 " dead letter%s", dead, hsp_plural(dead));
     if (flusher->short_of_space || !flusher->recordable)
         hsp_buffer_print(&line, "; short of space");
     if (trouble.length > 0)

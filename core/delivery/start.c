@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "../error.h"
+#include "../units.h"
 #include "control.h"
 #include "flusher.h"
 #include "trials.h"
@@ -145,8 +146,8 @@ static void reload(struct hsp_flusher *flusher) {
     flusher->changed = true;
     hsp_log_open(fresh->log);
     hsp_notice_rescan(flusher->notice);
-    hsp_log(HSP_LOG_NOTICE, "configuration reloaded: %zu endpoints",
-            fresh->endpoint_count);
+    hsp_log(HSP_LOG_NOTICE, "configuration reloaded: %zu endpoint%s",
+            fresh->endpoint_count, hsp_plural(fresh->endpoint_count));
 }
 
 void hsp_start_reload(struct hsp_flusher *flusher) {

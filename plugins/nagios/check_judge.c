@@ -6,6 +6,7 @@
 #include "check_judge.h"
 
 #include "text.h"
+#include "units.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -87,8 +88,6 @@ static const char *span(double seconds, char text[HSP_SPAN_LENGTH]) {
     return hsp_span_text((int64_t)seconds * 1000, text);
 }
 
-static const char *plural(int64_t count) { return count == 1 ? "" : "s"; }
-
 /* Spool
  * ----------------------------------------------------------------------------------- */
 
@@ -101,7 +100,7 @@ static void judge_daemon(struct judging *judging) {
                  hsp_span_text(status->read_at - status->updated_at, text));
     if (status->incoming > 0)
         snprintf(waits, sizeof waits, ", incoming/ holds %" PRId64 " file%s",
-                 status->incoming, plural(status->incoming));
+                 status->incoming, hsp_plural(status->incoming));
     if (status->service != HSP_SERVED)
         add(result, HSP_CRITICAL, "hookspoold is not running%s%s", seen, waits);
     else if (status->silence.sys_errno == ETIMEDOUT)
@@ -127,7 +126,7 @@ static void judge_incoming(struct judging *judging) {
         measure(judging, HSP_INCOMING, NULL, (double)status->incoming, -1);
     if (bad != HSP_OKAY)
         add(result, bad, "%" PRId64 " file%s in incoming/", status->incoming,
-            plural(status->incoming));
+            hsp_plural(status->incoming));
     double age = age_s(judging, status->incoming_oldest_at);
     bad = measure(judging, HSP_INCOMING_AGE, NULL, age, -1);
     if (bad != HSP_OKAY)
@@ -143,7 +142,7 @@ static void judge_spool(struct judging *judging) {
         bad = measure(judging, HSP_CORRUPT, NULL, (double)status->corrupt, -1);
     if (bad != HSP_OKAY)
         add(result, bad, "%" PRId64 " file%s set aside in corrupt/", status->corrupt,
-            plural(status->corrupt));
+            hsp_plural(status->corrupt));
     if (status->space_free >= 0) {
         bad = measure(judging, HSP_SPACE, NULL, status->space_free, 100);
         if (bad != HSP_OKAY)
@@ -228,7 +227,7 @@ static void judge_numbers(struct judging *judging,
     bad = measure(judging, HSP_DEAD, name, (double)endpoint->dead, max_dead);
     if (bad != HSP_OKAY)
         add(result, bad, "%s: %" PRId64 " dead letter%s", name, endpoint->dead,
-            plural(endpoint->dead));
+            hsp_plural(endpoint->dead));
     bad = measure(judging, HSP_SENT, name, (double)endpoint->sent, -1);
     if (bad != HSP_OKAY)
         add(result, bad, "%s: %" PRId64 " sent", name, endpoint->sent);

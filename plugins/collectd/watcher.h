@@ -15,8 +15,7 @@
 
 struct hsp_watcher;
 
-#define HSP_SUBJECTS_MAX 10000 /* hosts of Monitors without a Host of their own */
-#define HSP_OTHERS_MAX 100000  /* other series that are DOWN */
+#define HSP_OTHERS_MAX 100000 /* other series that are DOWN */
 
 struct hsp_watcher_options {
     const struct hsp_settings *settings; /* borrowed until close */

@@ -185,6 +185,8 @@ class Collectd:
             last=self.last)
 
     def become_user(self):
+        """In the child: its user, and no SIGHUP that was ignored by nohup before us."""
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         if programs.IS_ROOT:
             os.setgroups([])
             os.setgid(self.user.pw_gid)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The process is killed at each named point between two durable steps, and started
-again. The points are taken from the sources: a new one is tested by being there."""
+again. The points are taken from the sources: a new one is tested by being there. Those of
+programs that run inside a host, or beside one, are tested with that host."""
 
 import pathlib
 import re
@@ -14,18 +15,16 @@ from spool import wait_for
 POINT = re.compile(r'hsp_crash_point\("([a-z-]+)"\)')
 
 
-def points(*folders):
-    found = set()
-    for folder in folders:
-        for path in pathlib.Path(programs.SOURCE, folder).rglob("*.c"):
-            found |= set(POINT.findall(path.read_text(encoding="utf-8")))
-    return sorted(found)
+def points(path):
+    path = pathlib.Path(programs.SOURCE, path)
+    files = path.rglob("*.c") if path.is_dir() else [path]
+    return sorted({point for file in files
+                   for point in POINT.findall(file.read_text(encoding="utf-8"))})
 
 
-ALL = points("core", "plugins")
-PUT = [p for p in ALL if p.startswith("put-")]
-BY_HAND = [p for p in ALL if p.startswith(("letter-", "transfer-"))]
-DAEMON = [p for p in ALL if not p.startswith("put-") and p not in BY_HAND]
+PUT = points("core/put.c")
+BY_HAND = [p for p in points("core/delivery") if p.startswith(("letter-", "transfer-"))]
+DAEMON = [p for p in points("core/delivery") if p not in BY_HAND]
 
 
 def test_the_points_are_there():

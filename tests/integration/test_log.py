@@ -38,7 +38,7 @@ def reload_and_wait(hooks, path):
 
 def test_a_file(logged):
     assert logged.file.stat().st_mode & 0o7777 == 0o640
-    assert re.fullmatch(STAMP + r"info: hookspool \S+ serves \S+: 1 endpoints.*\n",
+    assert re.fullmatch(STAMP + r"info: hookspool \S+ serves \S+: 1 endpoint, .*\n",
                         logged.file.read_text())
     # Who starts it by hand sees that, too; and nothing of what comes after.
     assert "serves" in logged.daemon.log()

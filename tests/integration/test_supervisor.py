@@ -50,9 +50,9 @@ def test_states_are_told(hooks, receiver, manager):
     receiver.down()
     hooks.start(env=manager.environment)
     manager.wait("READY=1")
-    assert manager.told == ["STATUS=1 endpoints, 0 events waiting", "READY=1"]
+    assert manager.told == ["STATUS=1 endpoint, 0 events waiting", "READY=1"]
     hooks.service()
-    manager.wait("STATUS=1 endpoints, 1 events waiting")
+    manager.wait("STATUS=1 endpoint, 1 event waiting")
     manager.wait("; main: backoff")
     receiver.up()
     hooks.wait_settled()

@@ -85,8 +85,7 @@ static void print_daemon(const struct hsp_status *status, FILE *out) {
         return;
     print_one(out, "space_short", "gauge",
               "Whether hookspoold is held up by the lack of space.", status->is_short);
-    print_one(out, "corrupt_total", "counter",
-              "Files set aside in corrupt/ since hookspoold started.", status->corrupt);
+    print_one(out, "corrupt", "gauge", "Files set aside in corrupt/.", status->corrupt);
     print_time(out, "start_time_seconds", "When hookspoold started.", status->started_at);
     print_time(out, "status_timestamp_seconds", "When this status was made.",
                status->updated_at);

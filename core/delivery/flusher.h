@@ -54,7 +54,6 @@ struct hsp_flusher {
     bool changed;        /* status.json is out of date */
     int64_t reported_ms; /* boot clock, when it was written */
     int64_t started_utc_ms;
-    int64_t corrupt; /* files moved to corrupt/ since the start */
     bool short_of_space;
 };
 

@@ -204,7 +204,6 @@ enum hs_status hsp_plan_decide(struct hsp_flusher *flusher, struct hsp_placing *
         snprintf(reason, sizeof reason, "incoming/%s: %s", file->name, draft->reason);
         explain(placing, draft, NULL, "corrupt", reason);
         hsp_log(HSP_LOG_WARNING, "%s: moved to corrupt/", reason);
-        flusher->corrupt++;
         return HS_OK;
     }
     for (size_t i = 0; status == HS_OK && i < draft->count; i++)

@@ -7,6 +7,7 @@
 #include "../payload.h"
 #include "../units.h"
 #include "flusher.h"
+#include "trim.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -98,7 +99,7 @@ char *hsp_report_text(const struct hsp_flusher *flusher) {
     add_time(report, "started_at", flusher->started_utc_ms);
     add_time(report, "updated_at", hsp_now_ms(CLOCK_REALTIME));
     add_number(report, "incoming", (int64_t)hsp_notice_count(flusher->notice));
-    add_number(report, "corrupt", flusher->corrupt);
+    add_number(report, "corrupt", hsp_corrupt_count(flusher->dir.corrupt));
     bool is_short = flusher->short_of_space || !flusher->recordable;
     add(report, "space", json_object_new_string(is_short ? "short" : "ok"));
     for (const struct hsp_endpoint *e = flusher->endpoints; e != NULL; e = e->next)

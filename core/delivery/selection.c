@@ -305,7 +305,6 @@ static void settle_revived(struct hsp_flusher *flusher, const struct hsp_op *op)
     hsp_queue_remove(op->target->queue, &op->entry);
     if (op->found != HSP_FOUND_CORRUPT)
         return;
-    flusher->corrupt++;
     note(flusher, op->errand, "corrupt", &op->entry, NULL, "a dead letter");
     hsp_log(HSP_LOG_ERROR,
             "endpoint %s: the dead letter %s cannot be read: moved to corrupt/",

@@ -212,7 +212,6 @@ void hsp_settle_quarantine(struct hsp_flusher *flusher, struct hsp_endpoint *end
         return;
     note_unsent(flusher, op, "corrupt", reason);
     hsp_log(HSP_LOG_ERROR, "endpoint %s: %s: moved to corrupt/", endpoint->name, reason);
-    flusher->corrupt++;
 }
 
 /* Answers

@@ -157,3 +157,18 @@ enum hs_status hsp_corrupt_move(int corrupt_fd, int from_fd, const char *path,
         *err = (struct hs_error){0};
     return HS_OK;
 }
+
+int64_t hsp_corrupt_count(int corrupt_fd) {
+    int fd = openat(corrupt_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return 0;
+    }
+    int64_t count = 0;
+    for (struct dirent *item; (item = readdir(folder)) != NULL;)
+        count += item->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}

@@ -31,5 +31,7 @@ void hsp_trim_free(struct hsp_trim *trim);
  * is empty, else left. HS_E_FULL, HS_E_IO. */
 enum hs_status hsp_corrupt_move(int corrupt_fd, int from_fd, const char *path,
                                 int64_t now_utc_ms, struct hs_error *err) HS_MUST_CHECK;
+/* How many files are there; 0 where that cannot be found out. */
+int64_t hsp_corrupt_count(int corrupt_fd);
 
 #endif

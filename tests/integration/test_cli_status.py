@@ -426,7 +426,7 @@ def test_prometheus(hooks, spool):
     (build,) = seen["hookspool_build_info"].items()
     assert re.fullmatch(r'\{version="[\d.]+",daemon="q\\"b\\\\s"\}', build[0])
     assert seen["hookspool_space_short"] == {"": 0}
-    assert seen["hookspool_corrupt_total"] == {"": 2}
+    assert seen["hookspool_corrupt"] == {"": 2}
     assert 0 < seen["hookspool_space_free_ratio"][""] < 1
     main, other = '{endpoint="main"}', '{endpoint="b.c-d_e"}'
     for name, value in (("pending", 3), ("pending_limit", 1000), ("dead", 2),
@@ -448,7 +448,7 @@ def test_prometheus_without_a_daemon(hooks, spool):
     """hookspool_up says it: the exit status is that of having written it all."""
     seen = metrics(hooks)
     assert seen["hookspool_up"] == {"": 0} and seen["hookspool_incoming"] == {"": 0}
-    assert "hookspool_pending" not in seen and "hookspool_corrupt_total" not in seen
+    assert "hookspool_pending" not in seen and "hookspool_corrupt" not in seen
     (spool / "status.json").write_text(json.dumps(status({})), encoding="ascii")
     seen = metrics(hooks)
     assert seen["hookspool_up"] == {"": 0} and "hookspool_state" not in seen

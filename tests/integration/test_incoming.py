@@ -2,6 +2,7 @@
 """Nothing in incoming/ is trusted: what is wrong goes to corrupt/, and the daemon goes
 on."""
 
+import json
 import os
 import uuid
 
@@ -69,6 +70,21 @@ def test_wrong_contents(hooks, receiver, record, kind):
     assert len(hooks.files("corrupt")) >= 1
     assert hooks.journal("corrupt")
     wait_for("the status counts it", lambda: hooks.status().get("corrupt") == 1)
+
+
+def test_corrupt_files_are_counted_until_they_are_removed(hooks, receiver):
+    def counted():
+        return json.loads(hooks.control("status", "--json").stdout)["corrupt"]
+    hooks.endpoint(receiver=receiver).write()
+    (hooks.spool / "incoming" / name()).write_bytes(b"garbage")
+    hooks.start()
+    wait_for("the status counts it", lambda: counted() == 1)
+    hooks.daemon.stop()
+    hooks.start()
+    assert counted() == 1
+    for file in hooks.files("corrupt"):
+        (hooks.spool / file).unlink()
+    assert counted() == 0
 
 
 @pytest.mark.parametrize("kind", ["symlink", "dangling symlink", "fifo", "folder",

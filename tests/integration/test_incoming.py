@@ -75,7 +75,7 @@ def test_wrong_contents(hooks, receiver, record, kind):
 def test_corrupt_files_are_counted_until_they_are_removed(hooks, receiver):
     def counted():
         return json.loads(hooks.control("status", "--json").stdout)["corrupt"]
-    hooks.endpoint(receiver=receiver).write()
+    hooks.endpoint(receiver=receiver).init()
     (hooks.spool / "incoming" / name()).write_bytes(b"garbage")
     hooks.start()
     wait_for("the status counts it", lambda: counted() == 1)

@@ -91,8 +91,8 @@ bool hsp_monitor_load(struct hsp_monitor *monitor, const char *text,
     monitor->edge_s = (int64_t)numbers[2];
     monitor->notified_s = (int64_t)numbers[3];
     /* How long ago it was by the time of day; one of the future was now. */
-    const int64_t ago_us = now->wall_us - monitor->notified_s * SECOND_US;
-    monitor->notified_us = now->running_us - (ago_us > 0 ? ago_us : 0);
+    const int64_t ago_s = now->wall_us / SECOND_US - monitor->notified_s;
+    monitor->notified_us = now->running_us - (ago_s > 0 ? ago_s * SECOND_US : 0);
     return true;
 }
 

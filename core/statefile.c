@@ -22,7 +22,7 @@
 
 #define SLACK (1024 * 1024) /* that may be out of date before the file is rewritten */
 #define MODE 0600
-#define LOCK_ATTEMPTS 60 /* 50 ms apart: a process that is about to end */
+#define LOCK_ATTEMPTS 140 /* 50 ms apart: a process that ends, which takes up to 6 s */
 
 struct hsp_statefile {
     char *path;   /* NULL: in memory only */
@@ -33,7 +33,7 @@ struct hsp_statefile {
     size_t size;      /* of the file */
     int fd;           /* to append to; -1: to be written anew */
     int lock;
-    bool unread; /* another process used it when it was opened */
+    bool unread; /* there is more in it than was read, or something else */
 };
 
 /* In memory */
@@ -132,17 +132,19 @@ static enum hs_status wait_lock(struct hsp_statefile *file, struct hs_error *err
 static enum hs_status read_file(struct hsp_statefile *file, struct hs_error *warning,
                                 struct hs_error *err) {
     size_t length = 0;
+    struct hs_error own = {0};
+    enum hs_status status = HS_OK;
     char *text = hsp_read_file(AT_FDCWD, file->path, HSP_STATELOG_MAX, &length, NULL);
-    if (text == NULL) {
-        if (errno == ENOMEM)
-            return hsp_fail(err, HS_E_NOMEM, "read %s: out of memory", file->path);
-        if (errno != ENOENT)
-            hsp_fail_errno(warning, HS_E_IO, "read %s", file->path);
-        return HS_OK;
-    }
-    const enum hs_status status =
-        hsp_statelog_read(&file->log, text, length, file->path, warning, err);
+    if (text != NULL)
+        status = hsp_statelog_read(&file->log, text, length, file->path, &own, err);
+    else if (errno == ENOMEM)
+        status = hsp_fail(err, HS_E_NOMEM, "read %s: out of memory", file->path);
+    else if (errno != ENOENT)
+        hsp_fail_errno(&own, HS_E_IO, "read %s", file->path);
     free(text);
+    file->unread = own.status != HS_OK;
+    if (file->unread && warning->status == HS_OK)
+        *warning = own;
     return status;
 }
 
@@ -209,16 +211,27 @@ bool hsp_statefile_is_dirty(const struct hsp_statefile *file) {
            (file->log.changes.length > 0 || file->log.changes.failed);
 }
 
-/* A file that is none of ours, or was not read, is somebody's: it is kept beside. */
-static void save_foreign(struct hsp_statefile *file, int folder) {
+/* Would writing in its place lose something? Not a file of ours, nor an empty one. */
+static bool is_foreign(const struct hsp_statefile *file, int folder) {
     char start[sizeof(HSP_STATELOG_MAGIC)] = "";
-    char *bad = NULL;
-    const int fd = openat(folder, file->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat found;
+    if (fstatat(folder, file->name, &found, AT_SYMLINK_NOFOLLOW) != 0 ||
+        S_ISDIR(found.st_mode)) /* that cannot be replaced, and is told */
+        return false;
+    if (file->unread || !S_ISREG(found.st_mode))
+        return true;
+    const int fd =
+        openat(folder, file->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     const ssize_t got = fd < 0 ? -1 : read(fd, start, sizeof(HSP_STATELOG_MAGIC) - 1);
     if (fd >= 0)
         close(fd);
-    if (got <= 0 || (!file->unread && strcmp(start, HSP_STATELOG_MAGIC) == 0) ||
-        asprintf(&bad, "%s.bad", file->name) < 0)
+    return got != 0 && strcmp(start, HSP_STATELOG_MAGIC) != 0;
+}
+
+/* It is kept beside. */
+static void save_foreign(struct hsp_statefile *file, int folder) {
+    char *bad = NULL;
+    if (!is_foreign(file, folder) || asprintf(&bad, "%s.bad", file->name) < 0)
         return;
     if (renameat(folder, file->name, folder, bad) == 0)
         file->unread = false;

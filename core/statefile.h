@@ -32,8 +32,9 @@ struct hsp_statefile;
  * there. Its folder must be there. HS_E_NOMEM is the only failure. Anything else that is
  * wrong (no permission, somebody else holds the lock, a file that is none of ours, a torn
  * end) is written to `warning`, whose status is HS_OK where all is well: what was
- * readable is there, and a file that is none of ours is kept as PATH.bad when it is
- * replaced. Reads the disk. */
+ * readable is there, and a file that was not read to its end, or is none of ours, is kept
+ * as PATH.bad when it is replaced. Waits up to 7 s for a process that is about to end.
+ * Reads the disk. */
 enum hs_status hsp_statefile_open(struct hsp_statefile **file, const char *path,
                                   struct hs_error *warning,
                                   struct hs_error *err) HS_MUST_CHECK;

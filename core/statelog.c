@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAGIC_START "hookspool-state "
+
 struct hsp_edge_text {
     char *bytes;
     size_t length;
@@ -240,10 +242,15 @@ enum hs_status hsp_statelog_read(struct hsp_statelog *log, const char *text,
                                  struct hs_error *warning, struct hs_error *err) {
     struct hsp_cursor cursor = {text, text + length}, group;
     enum hs_status status = HS_OK;
+    uint64_t version = 0;
     bool ok = true;
     if (!hsp_take(&cursor, HSP_STATELOG_MAGIC)) {
-        hsp_fail(warning, HS_E_DATA, "read %s: this is no state file of hookspool's",
-                 path);
+        const bool newer = hsp_take(&cursor, MAGIC_START) &&
+                           hsp_take_number(&cursor, 1000, &version) &&
+                           hsp_take(&cursor, "\n");
+        hsp_fail(warning, HS_E_DATA, "read %s: this is %s", path,
+                 newer ? "a state file of a newer version"
+                       : "no state file of hookspool's");
         return HS_OK;
     }
     while (status == HS_OK && ok && cursor.at < cursor.end) {

@@ -282,6 +282,18 @@ static void test_garbage_is_not_loaded(void **state) {
     }
 }
 
+/* Whatever numbers there are, it lives on. */
+static void test_far_times_are_loaded(void **state) {
+    (void)state;
+    const struct hsp_clock now = at(0);
+    struct hsp_monitor monitor;
+    hsp_monitor_start(&monitor, &now);
+    assert_true(hsp_monitor_load(&monitor, "DOWN 1 1 0 9007199254740992", &now));
+    assert_int_equal(monitor.notified_us, now.running_us);
+    assert_true(hsp_monitor_load(&monitor, "DOWN 1 1 0 0", &now));
+    assert_int_equal(monitor.notified_us, now.running_us - START / S * S);
+}
+
 static void test_limits(void **state) {
     (void)state;
     static const struct {
@@ -329,6 +341,7 @@ int main(void) {
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_repeat_over_restart),
         cmocka_unit_test(test_garbage_is_not_loaded),
+        cmocka_unit_test(test_far_times_are_loaded),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_clock),
     };

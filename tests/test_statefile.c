@@ -211,6 +211,64 @@ static void test_none_of_ours(void **state) {
     hsp_statefile_close(file);
 }
 
+/* What could not be read is not written over; nobody waits for a pipe. */
+static void test_what_cannot_be_read_is_kept(void **state) {
+    (void)state;
+    const char *bad = scratch_path("state.bad");
+    struct stat found;
+    struct hsp_statefile *file;
+    for (int kind = 0; kind < 5; kind++) {
+        unlink(bad);
+        unlink(path);
+        switch (kind) {
+        case 0: /* torn: what follows may be of use to somebody */
+            scratch_write("state", "hookspool-state 1\ngroup 9", 25);
+            file = open_state("torn at byte 18");
+            break;
+        case 1: /* of a later version */
+            scratch_write("state", "hookspool-state 2\n", 18);
+            file = open_state("newer version");
+            break;
+        case 2: /* larger than any that is read */
+            scratch_write("state", "hookspool-state 1\n", 18);
+            assert_int_equal(truncate(path, (off_t)2 * 1024 * 1024 * 1024), 0);
+            file = open_state("File too large");
+            break;
+        case 3:
+            assert_int_equal(symlink("elsewhere", path), 0);
+            file = open_state("symbolic links");
+            break;
+        default:
+            assert_int_equal(mkfifo(path, 0600), 0);
+            file = open_state("Invalid argument");
+        }
+        set(file, "a", "UP");
+        commit(file);
+        if (lstat(bad, &found) != 0)
+            fail_msg("case %d is gone", kind);
+        hsp_statefile_close(file);
+        file = open_state("");
+        check_value(file, "a", "UP");
+        hsp_statefile_close(file);
+    }
+}
+
+/* A pipe that came later. */
+static void test_a_pipe_in_its_place(void **state) {
+    (void)state;
+    struct hsp_statefile *file = open_state("");
+    set(file, "a", "UP");
+    commit(file);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    set(file, "a", "DOWN");
+    commit(file);
+    hsp_statefile_close(file);
+    file = open_state("");
+    check_value(file, "a", "DOWN");
+    hsp_statefile_close(file);
+}
+
 static void test_failing_disk(void **state) {
     (void)state;
     struct hs_error err = {0};
@@ -391,6 +449,8 @@ int main(void) {
         TEST(test_over_restarts),
         TEST(test_cut_anywhere),
         TEST(test_none_of_ours),
+        TEST(test_what_cannot_be_read_is_kept),
+        TEST(test_a_pipe_in_its_place),
         TEST(test_failing_disk),
         TEST(test_no_folder_and_back),
         TEST(test_somebody_elses_lock),

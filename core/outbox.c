@@ -6,6 +6,7 @@
 
 #include "courier.h"
 #include "error.h"
+#include "item.h"
 #include "monitor.h"
 #include "outbox.h"
 
@@ -22,16 +23,8 @@
 #define IDLE_US (1000 * MS_US)      /* until a status alone is written */
 #define FINISH_US (50 * MS_US)      /* that an event may be held for its last fields */
 #define FINISH_PAUSE_US (5 * MS_US) /* between two looks at it */
+#define STOP_MORE_US (1000 * MS_US) /* that a stop waits for a step to end */
 #define LATE_US (2000 * MS_US)      /* a tick this much late means that we were stopped */
-
-struct item {
-    struct item *next;
-    struct hs_event *event; /* NULL: a status alone */
-    void *arg;
-    char *key, *value; /* in one allocation with the item; NULL */
-    int64_t added_us;
-    uint64_t ticket;
-};
 
 struct hsp_outbox {
     struct hsp_outbox_options options;
@@ -41,23 +34,28 @@ struct hsp_outbox {
     pthread_mutex_t lock;
     pthread_cond_t work;     /* for the thread */
     pthread_cond_t progress; /* for those who wait */
-    struct item *first, **end;
-    size_t events_queued;
+    struct hsp_items queue;
+    bool hurry;         /* a status alone is to be written at once */
     size_t waiting;     /* events that are not in the spool */
     uint64_t added;     /* tickets given out */
     uint64_t durable;   /* up to this ticket */
     uint64_t put;       /* up to this ticket */
     bool failing;       /* neither state file nor spool took the last */
     bool spool_failing; /* the spool did not */
+    bool stuck;         /* somebody waited in vain, and nothing has come through since */
     bool stopping, ended;
+    size_t left; /* at the end: events that are not in the spool */
+    bool kept;   /* … but in the state file */
+    bool busy;   /* after the end: somebody does the thread's work */
     int64_t stop_at_us;
 
-    /* The thread's own. */
+    /* The thread's own, and after its end whoever is busy has it. */
     struct hsp_courier courier;
-    struct item *items, **items_end; /* at hand */
-    uint64_t entered;                /* into the state file's memory, up to this ticket */
-    size_t lost;                     /* events that no spool would take */
+    struct hsp_items items; /* at hand */
+    uint64_t entered;       /* into the state file's memory, up to this ticket */
+    size_t lost;            /* events that no spool would take */
     bool stopping_now;
+    bool tried; /* since the stop */
     int64_t tick_at_us;
     int64_t retry_at_us; /* 0: nothing to retry */
     int64_t idle_at_us;  /* 0: nothing to write when idle */
@@ -69,66 +67,12 @@ static struct timespec as_timespec(int64_t us) {
     return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
 }
 
-/* Items */
-
-static void free_item(struct item *item) {
-    if (item == NULL)
-        return;
-    hs_event_free(item->event);
-    free(item);
-}
-
-static struct item *new_item(const struct hsp_outgoing *outgoing) {
-    const size_t key_size = outgoing->key == NULL ? 0 : strlen(outgoing->key) + 1;
-    const size_t value_size = outgoing->value == NULL ? 0 : strlen(outgoing->value) + 1;
-    struct item *item = malloc(sizeof(*item) + key_size + value_size);
-    if (item == NULL)
-        return NULL;
-    char *texts = (char *)(item + 1);
-    *item = (struct item){.arg = outgoing->arg, .added_us = now_us()};
-    if (key_size > 0)
-        item->key = memcpy(texts, outgoing->key, key_size);
-    if (value_size > 0)
-        item->value = memcpy(texts + key_size, outgoing->value, value_size);
-    return item;
-}
-
-enum hs_status hsp_outbox_add(struct hsp_outbox *outbox,
-                              const struct hsp_outgoing *outgoing, uint64_t *ticket,
-                              struct hs_error *err) {
-    enum hs_status status = HS_OK;
-    struct item *item = new_item(outgoing);
-    if (item == NULL)
-        return hsp_fail(err, HS_E_NOMEM, "queue event: out of memory");
-    pthread_mutex_lock(&outbox->lock);
-    if (outbox->stopping) {
-        status = hsp_fail(err, HS_E_SPOOL, "queue event: already stopped");
-    } else if (outgoing->event != NULL && outbox->waiting >= HSP_OUTBOX_MAX) {
-        status = hsp_fail(err, HS_E_FULL, "queue event: %d wait already", HSP_OUTBOX_MAX);
-    } else {
-        item->event = outgoing->event;
-        outbox->waiting += item->event != NULL;
-        outbox->events_queued += item->event != NULL;
-        *outbox->end = item;
-        outbox->end = &item->next;
-        item->ticket = ++outbox->added;
-        if (ticket != NULL)
-            *ticket = outbox->added;
-        if (item->event != NULL || outbox->first == item)
-            pthread_cond_signal(&outbox->work);
-        item = NULL;
-    }
-    pthread_mutex_unlock(&outbox->lock);
-    free_item(item);
-    return status;
-}
-
-/* Writing, all in the thread */
+/* Writing, all in one thread */
 
 /* Ask for the last fields of events that want them. It is rare that they are not there
  * at once, so all may wait for one. */
 static void finish(const struct hsp_outbox *box) {
-    for (struct item *item = box->items; item != NULL; item = item->next) {
+    for (struct hsp_item *item = box->items.first; item != NULL; item = item->next) {
         if (item->event == NULL || item->arg == NULL)
             continue;
         for (;;) {
@@ -144,8 +88,8 @@ static void finish(const struct hsp_outbox *box) {
 
 /* The items at hand, for as long as memory lasts. */
 static void enter_all(struct hsp_outbox *box) {
-    while (box->items != NULL) {
-        struct item *item = box->items;
+    while (box->items.first != NULL) {
+        struct hsp_item *item = box->items.first;
         const bool was_event = item->event != NULL;
         const enum hs_status status =
             hsp_courier_enter(&box->courier, &item->event, item->key, item->value);
@@ -153,14 +97,14 @@ static void enter_all(struct hsp_outbox *box) {
             break;
         box->entered = item->ticket;
         box->lost += status != HS_OK && was_event;
-        box->items = item->next;
-        free_item(item);
+        hsp_items_drop(&box->items);
     }
 }
 
 /* Tell those who wait: what was entered is durable, if not yet in the spool. */
 static void report_durable(struct hsp_outbox *box) {
     pthread_mutex_lock(&box->lock);
+    box->stuck = false;
     box->durable = box->entered;
     pthread_cond_broadcast(&box->progress);
     pthread_mutex_unlock(&box->lock);
@@ -172,6 +116,7 @@ static void report(struct hsp_outbox *box, bool kept, bool put, size_t gone) {
     box->waiting -= gone;
     box->failing = !kept && !put;
     box->spool_failing = !put;
+    box->stuck = false;
     if (kept || put)
         box->durable = box->entered;
     if (put)
@@ -191,7 +136,8 @@ static void plan_idle(struct hsp_outbox *box, bool was_idle) {
 /* Bring the items at hand to disk. */
 static void work(struct hsp_outbox *box) {
     size_t gone = 0;
-    const bool idle = box->idle_at_us != 0 && now_us() >= box->idle_at_us;
+    const bool idle =
+        box->stopping_now || (box->idle_at_us != 0 && now_us() >= box->idle_at_us);
     finish(box);
     enter_all(box);
     const bool due = hsp_statefile_edges(box->courier.state) > 0 || idle;
@@ -202,7 +148,7 @@ static void work(struct hsp_outbox *box) {
     gone += box->lost;
     box->lost = 0;
     report(box, kept, put, gone);
-    box->retry_at_us = put && box->items == NULL ? 0 : now_us() + RETRY_US;
+    box->retry_at_us = put && box->items.first == NULL ? 0 : now_us() + RETRY_US;
     plan_idle(box, idle);
 }
 
@@ -212,8 +158,9 @@ static void work(struct hsp_outbox *box) {
  * lock held. */
 static int64_t next_time(const struct hsp_outbox *box) {
     int64_t next = box->tick_at_us;
-    if (box->first != NULL && box->first->added_us + IDLE_US < next)
-        next = box->first->added_us + IDLE_US;
+    const struct hsp_item *first = box->queue.first;
+    if (first != NULL && first->added_us + IDLE_US < next)
+        next = first->added_us + IDLE_US;
     if (box->retry_at_us != 0 && box->retry_at_us < next)
         next = box->retry_at_us;
     if (box->idle_at_us != 0 && box->idle_at_us < next)
@@ -221,29 +168,40 @@ static int64_t next_time(const struct hsp_outbox *box) {
     return next;
 }
 
+/* All that is in the queue becomes the items at hand; with the lock held. */
+static void take_queue(struct hsp_outbox *box) {
+    if (box->queue.first != NULL && box->idle_at_us == 0)
+        box->idle_at_us = box->queue.first->added_us + IDLE_US;
+    hsp_items_move(&box->items, &box->queue);
+    box->hurry = false;
+}
+
+static bool is_kept(const struct hsp_outbox *box) {
+    return box->courier.keeps && box->items.first == NULL &&
+           !hsp_statefile_is_dirty(box->courier.state);
+}
+
+/* Is there no more to be done for the stop? All that was there has been tried; what the
+ * state file has need not be tried again. With the lock held. */
+static bool is_over(const struct hsp_outbox *box) {
+    return box->stopping && box->tried &&
+           (box->retry_at_us == 0 || now_us() >= box->stop_at_us || is_kept(box));
+}
+
 /* Wait for an event, a time or the end, and take what is in the queue. While the spool
  * fails the queue is emptied all the same: the state file may take it. false: it is over.
  */
 static bool wait_for_work(struct hsp_outbox *box) {
-    bool any = false;
     pthread_mutex_lock(&box->lock);
-    while (box->events_queued == 0 && !box->stopping && now_us() < next_time(box)) {
+    while (box->queue.events == 0 && !box->hurry && !box->stopping &&
+           now_us() < next_time(box)) {
         const struct timespec at = as_timespec(next_time(box));
         pthread_cond_timedwait(&box->work, &box->lock, &at);
     }
-    if (box->first != NULL) {
-        any = true;
-        if (box->idle_at_us == 0)
-            box->idle_at_us = box->first->added_us + IDLE_US;
-        *(box->items == NULL ? &box->items : box->items_end) = box->first;
-        box->items_end = box->end;
-        box->first = NULL;
-        box->end = &box->first;
-        box->events_queued = 0;
-    }
+    const bool over = is_over(box);
+    if (!over)
+        take_queue(box);
     box->stopping_now = box->stopping;
-    const bool over =
-        box->stopping && !any && (box->retry_at_us == 0 || now_us() >= box->stop_at_us);
     pthread_mutex_unlock(&box->lock);
     return !over;
 }
@@ -263,7 +221,8 @@ static void *run(void *argument) {
         if (!box->stopping_now)
             tick(box);
         work(box);
-        if (box->stopping_now && box->retry_at_us != 0) {
+        box->tried = box->stopping_now;
+        if (box->stopping_now && box->retry_at_us != 0 && !is_kept(box)) {
             const struct timespec pause = as_timespec(100 * MS_US);
             nanosleep(&pause, NULL);
         }
@@ -271,9 +230,89 @@ static void *run(void *argument) {
     hsp_courier_commit(&box->courier);
     pthread_mutex_lock(&box->lock);
     box->ended = true;
+    box->left = box->waiting - box->queue.events; /* those have somebody who waits */
+    box->kept = is_kept(box);
     pthread_cond_broadcast(&box->progress);
     pthread_mutex_unlock(&box->lock);
     return NULL;
+}
+
+/* After the thread's end its work is done by one of those who wait, with the lock held
+ * before and after. */
+static void work_instead(struct hsp_outbox *box) {
+    box->busy = true;
+    take_queue(box);
+    pthread_mutex_unlock(&box->lock);
+    work(box);
+    hsp_courier_commit(&box->courier);
+    pthread_mutex_lock(&box->lock);
+    box->busy = false;
+    pthread_cond_broadcast(&box->progress);
+}
+
+/* For others */
+
+enum hs_status hsp_outbox_add(struct hsp_outbox *outbox,
+                              const struct hsp_outgoing *outgoing, uint64_t *ticket,
+                              struct hs_error *err) {
+    enum hs_status status = HS_OK;
+    struct hsp_item *item = hsp_item_new(outgoing, now_us());
+    if (item == NULL)
+        return hsp_fail(err, HS_E_NOMEM, "queue event: out of memory");
+    pthread_mutex_lock(&outbox->lock);
+    if (outgoing->event != NULL && outbox->waiting >= HSP_OUTBOX_MAX) {
+        status = hsp_fail(err, HS_E_FULL, "queue event: %d wait already", HSP_OUTBOX_MAX);
+    } else {
+        item->event = outgoing->event;
+        item->ticket = ++outbox->added;
+        if (ticket != NULL)
+            *ticket = item->ticket;
+        outbox->waiting += item->event != NULL;
+        hsp_items_add(&outbox->queue, item);
+        if (item->event != NULL || outbox->queue.first == item)
+            pthread_cond_signal(&outbox->work);
+        item = NULL;
+    }
+    pthread_mutex_unlock(&outbox->lock);
+    hsp_item_free(item);
+    return status;
+}
+
+/* Wait until `*counter` reaches `ticket`, while `*failing` is not set. */
+static bool wait_counter(struct hsp_outbox *box, const uint64_t *counter, uint64_t ticket,
+                         const bool *failing, int64_t timeout_ms) {
+    const struct timespec until = as_timespec(now_us() + timeout_ms * MS_US);
+    int result = 0;
+    while (*counter < ticket && !*failing && result != ETIMEDOUT) {
+        if (!box->ended || box->busy)
+            result = pthread_cond_timedwait(&box->progress, &box->lock, &until);
+        else if (box->queue.first != NULL)
+            work_instead(box);
+        else
+            break;
+    }
+    return *counter >= ticket;
+}
+
+bool hsp_outbox_wait(struct hsp_outbox *outbox, uint64_t ticket, int64_t timeout_ms) {
+    pthread_mutex_lock(&outbox->lock);
+    const bool durable = wait_counter(outbox, &outbox->durable, ticket, &outbox->failing,
+                                      outbox->stuck ? 0 : timeout_ms);
+    if (!durable && !outbox->failing)
+        outbox->stuck = true;
+    pthread_mutex_unlock(&outbox->lock);
+    return durable;
+}
+
+bool hsp_outbox_flush(struct hsp_outbox *outbox, int64_t timeout_ms) {
+    pthread_mutex_lock(&outbox->lock);
+    const uint64_t added = outbox->added;
+    outbox->hurry = outbox->queue.first != NULL; /* a status alone counts, too */
+    pthread_cond_signal(&outbox->work);
+    const bool put =
+        wait_counter(outbox, &outbox->put, added, &outbox->spool_failing, timeout_ms);
+    pthread_mutex_unlock(&outbox->lock);
+    return put;
 }
 
 /* Opening and ending */
@@ -297,7 +336,8 @@ enum hs_status hsp_outbox_open(struct hsp_outbox **outbox,
     if (box == NULL)
         return hsp_fail(err, HS_E_NOMEM, "open outbox: out of memory");
     box->options = *options;
-    box->end = &box->first;
+    hsp_items_init(&box->queue);
+    hsp_items_init(&box->items);
     enum hs_status status = hsp_courier_open(&box->courier, &box->options, err);
     if (status == HS_OK)
         status = init_locks(box, err);
@@ -337,67 +377,32 @@ enum hs_status hsp_outbox_start(struct hsp_outbox *outbox, struct hs_error *err)
     return cause == 0 ? HS_OK : hsp_fail_errno(err, HS_E_IO, "start thread");
 }
 
-/* Wait until `*counter` reaches `ticket`, while `*failing` is not set. */
-static bool wait_counter(struct hsp_outbox *box, const uint64_t *counter, uint64_t ticket,
-                         const bool *failing, int64_t timeout_ms) {
-    const struct timespec until = as_timespec(now_us() + timeout_ms * MS_US);
-    int result = 0;
-    while (*counter < ticket && !*failing && !box->ended && result != ETIMEDOUT)
-        result = pthread_cond_timedwait(&box->progress, &box->lock, &until);
-    return *counter >= ticket;
-}
-
-bool hsp_outbox_wait(struct hsp_outbox *outbox, uint64_t ticket, int64_t timeout_ms) {
-    pthread_mutex_lock(&outbox->lock);
-    const bool durable =
-        wait_counter(outbox, &outbox->durable, ticket, &outbox->failing, timeout_ms);
-    pthread_mutex_unlock(&outbox->lock);
-    return durable;
-}
-
-bool hsp_outbox_flush(struct hsp_outbox *outbox, int64_t timeout_ms) {
-    pthread_mutex_lock(&outbox->lock);
-    const uint64_t added = outbox->added;
-    outbox->events_queued += outbox->first != NULL; /* a status alone counts, too */
-    pthread_cond_signal(&outbox->work);
-    const bool put =
-        wait_counter(outbox, &outbox->put, added, &outbox->spool_failing, timeout_ms);
-    pthread_mutex_unlock(&outbox->lock);
-    return put;
-}
-
 size_t hsp_outbox_stop(struct hsp_outbox *outbox, int64_t timeout_ms, bool *kept) {
-    const bool never = false;
     pthread_mutex_lock(&outbox->lock);
     outbox->stopping = true;
     outbox->stop_at_us = now_us() + timeout_ms * MS_US;
     pthread_cond_signal(&outbox->work);
     /* A disk that hangs must not hang the host: the thread is left alone then. */
-    if (outbox->started)
-        wait_counter(outbox, &outbox->put, UINT64_MAX, &never, timeout_ms + 1000);
+    const struct timespec until = as_timespec(outbox->stop_at_us + STOP_MORE_US);
+    int result = 0;
+    while (outbox->started && !outbox->ended && result != ETIMEDOUT)
+        result = pthread_cond_timedwait(&outbox->progress, &outbox->lock, &until);
     const bool ended = outbox->ended;
-    const size_t waiting = outbox->waiting;
+    const size_t left = ended ? outbox->left : outbox->waiting;
+    *kept = outbox->kept;
     pthread_mutex_unlock(&outbox->lock);
     if (outbox->started && ended) {
         pthread_join(outbox->thread, NULL);
         outbox->started = false;
     }
-    *kept =
-        ended && outbox->courier.keeps && !hsp_statefile_is_dirty(outbox->courier.state);
-    return waiting;
+    return left;
 }
 
 void hsp_outbox_close(struct hsp_outbox *outbox) {
     if (outbox == NULL || outbox->started)
         return;
-    struct item *lists[] = {outbox->items, outbox->first};
-    for (size_t i = 0; i < 2; i++) {
-        struct item *next;
-        for (struct item *item = lists[i]; item != NULL; item = next) {
-            next = item->next;
-            free_item(item);
-        }
-    }
+    hsp_items_free(&outbox->items);
+    hsp_items_free(&outbox->queue);
     hsp_courier_close(&outbox->courier);
     pthread_cond_destroy(&outbox->progress);
     pthread_cond_destroy(&outbox->work);

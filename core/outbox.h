@@ -59,20 +59,23 @@ struct hsp_outgoing {
 };
 /* Hand it over; never waits. `outgoing->event` is the outbox's from HS_OK on. `ticket`
  * (may be NULL) is for hsp_outbox_wait. HS_E_FULL: HSP_OUTBOX_MAX wait already.
- * HS_E_NOMEM. HS_E_SPOOL: it has been stopped. */
+ * HS_E_NOMEM. */
 enum hs_status hsp_outbox_add(struct hsp_outbox *outbox,
                               const struct hsp_outgoing *outgoing, uint64_t *ticket,
                               struct hs_error *err) HS_MUST_CHECK;
 
 /* Wait until what the ticket is for is durable, at most `timeout_ms`, and not at all
- * while the disk fails. true: it is. */
+ * while the disk fails, or while it is slow: somebody has waited in vain, and nothing has
+ * come through since. true: it is. */
 bool hsp_outbox_wait(struct hsp_outbox *outbox, uint64_t ticket, int64_t timeout_ms);
 /* Wait until everything added before is in the spool, likewise. */
 bool hsp_outbox_flush(struct hsp_outbox *outbox, int64_t timeout_ms);
 
-/* Take nothing more, try to put the rest for at most `timeout_ms`, end the thread. The
- * number of events that are not in the spool; with a state file they are in it and come
- * with the next start, `*kept` says so. Later calls of add and wait fail at once. */
+/* Bring everything to disk, and end the thread. Events that the state file has are tried
+ * once, others for at most `timeout_ms`; a disk that hangs is waited for a second longer.
+ * The number of events that are not in the spool; `*kept`: they are in the state file,
+ * and come with the next start. What is added later is brought to disk by whoever waits
+ * for it. */
 size_t hsp_outbox_stop(struct hsp_outbox *outbox, int64_t timeout_ms, bool *kept);
 /* Release everything; no thread may be in a call, nor come with one. NULL is fine. */
 void hsp_outbox_close(struct hsp_outbox *outbox);

@@ -3,6 +3,7 @@
  * nothing of it ever waits for more than a disk. */
 #include "config.h"
 
+#include "monitor.h"
 #include "outbox.h"
 #include "record.h"
 #include "scratch.h"
@@ -22,11 +23,14 @@
 #include <cmocka.h>
 
 #define WAIT_MS 20000
+#define LATE 50
 
 static struct hs_config *config;
 static struct hsp_outbox *box;
 static const char *state_path;
 static atomic_int ticks, asked;
+static atomic_bool held; /* a tick waits for `hold` */
+static pthread_mutex_t hold = PTHREAD_MUTEX_INITIALIZER;
 static int finish_after; /* looks at an event until it is ready */
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static char log_text[8192];
@@ -52,6 +56,10 @@ static void take_tick(void *context, int64_t pause_us) {
     (void)context;
     (void)pause_us;
     ticks++;
+    held = pthread_mutex_trylock(&hold) != 0;
+    if (held)
+        pthread_mutex_lock(&hold);
+    pthread_mutex_unlock(&hold);
 }
 
 static bool finish(void *context, void *arg, struct hs_event *event, bool last) {
@@ -93,7 +101,9 @@ static int setup(void **state) {
     assert_int_equal(hs_config_load(&config, path, NULL), HS_OK);
     assert_int_equal(mkdir(scratch_path("spool"), 0755), 0);
     assert_int_equal(hs_config_set_spool_dir(config, scratch_path("spool"), NULL), HS_OK);
-    state_path = scratch_path("state");
+    static char state_buffer[SCRATCH_PATH_MAX];
+    snprintf(state_buffer, sizeof(state_buffer), "%s", scratch_path("state"));
+    state_path = state_buffer;
     ticks = asked = finish_after = 0;
     log_text[0] = '\0';
     return 0;
@@ -336,23 +346,84 @@ static void test_finish(void **state) {
     }
 }
 
-static void test_ticks_and_late_calls(void **state) {
+static void test_ticks(void **state) {
     (void)state;
     start_box();
     for (int i = 0; i < 1000 && ticks < 3; i++)
         usleep(20000);
     assert_true(ticks >= 3);
     bool kept;
-    struct hs_error err = {0};
     assert_int_equal(hsp_outbox_stop(box, WAIT_MS, &kept), 0);
-    struct hs_event *event = new_event("late", 1);
-    const struct hsp_outgoing outgoing = {event, NULL, NULL, NULL};
-    assert_int_equal(hsp_outbox_add(box, &outgoing, NULL, &err), HS_E_SPOOL);
-    hs_event_free(event);
     assert_false(hsp_outbox_wait(box, 99, WAIT_MS));
     assert_true(kept); /* of which there was nothing */
     hsp_outbox_close(box);
     hsp_outbox_close(NULL);
+}
+
+static void *add_late(void *argument) {
+    for (int i = 0; i < LATE; i++)
+        assert_true(
+            hsp_outbox_wait(box, add(*(int *)argument + i, "late", "DOWN"), WAIT_MS));
+    return NULL;
+}
+
+/* After the stop each is durable when the wait for it ends: a host says goodbye to its
+ * plugins while others still talk to it. */
+static void test_after_the_stop(void **state) {
+    (void)state;
+    pthread_t threads[3];
+    int first[3];
+    bool kept;
+    start_box();
+    assert_int_equal(hsp_outbox_stop(box, WAIT_MS, &kept), 0);
+    for (int i = 0; i < 3; i++) {
+        first[i] = i * LATE;
+        assert_int_equal(pthread_create(&threads[i], NULL, add_late, &first[i]), 0);
+    }
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    const char *numbers = spooled();
+    for (int i = 0; i < 3 * LATE; i++) {
+        char number[16];
+        snprintf(number, sizeof(number), "%d ", i);
+        assert_non_null(strstr(numbers, number));
+    }
+    hsp_outbox_close(box);
+    start_box(); /* nothing is left to be put again */
+    assert_string_equal(hsp_outbox_state(box, "late"), "DOWN");
+    assert_int_equal(count_log("put again"), 0);
+    stop_box(WAIT_MS);
+}
+
+/* A disk that hangs is waited for once, not by each. */
+static void test_slow_disk(void **state) {
+    (void)state;
+    start_box();
+    pthread_mutex_lock(&hold);
+    for (int i = 0; i < 1000 && !held; i++)
+        usleep(20000);
+    assert_true(held);
+    assert_false(hsp_outbox_wait(box, add(1, NULL, NULL), 100));
+    const int64_t began_us = hsp_clock_now().running_us;
+    for (int i = 2; i < 12; i++)
+        assert_false(hsp_outbox_wait(box, add(i, NULL, NULL), 1000));
+    assert_true(hsp_clock_now().running_us - began_us < 1000000);
+    pthread_mutex_unlock(&hold);
+    assert_true(hsp_outbox_flush(box, WAIT_MS));
+    assert_true(hsp_outbox_wait(box, add(12, NULL, NULL), WAIT_MS));
+    assert_int_equal(stop_box(WAIT_MS), 0);
+}
+
+/* What the state file keeps need not be waited for at the end. */
+static void test_quick_stop_without_a_spool(void **state) {
+    (void)state;
+    assert_int_equal(rmdir(scratch_path("spool")), 0);
+    start_box();
+    add(1, NULL, NULL);
+    assert_false(hsp_outbox_flush(box, WAIT_MS));
+    const int64_t began_us = hsp_clock_now().running_us;
+    assert_int_equal(stop_box(WAIT_MS), 1);
+    assert_true(hsp_clock_now().running_us - began_us < WAIT_MS * 1000 / 4);
 }
 
 static void test_full(void **state) {
@@ -433,7 +504,10 @@ int main(void) {
         TEST(test_all_fails),
         TEST(test_status_alone),
         TEST(test_finish),
-        TEST(test_ticks_and_late_calls),
+        TEST(test_ticks),
+        TEST(test_after_the_stop),
+        TEST(test_slow_disk),
+        TEST(test_quick_stop_without_a_spool),
         TEST(test_full),
         TEST(test_unacceptable),
         TEST(test_many_threads),

@@ -94,10 +94,11 @@ static enum hs_status first_down(struct hsp_others *others, const struct hsp_not
     if (other == NULL)
         return hsp_fail(err, HS_E_NOMEM, "remember series: out of memory");
     hsp_monitor_start(&other->monitor, now);
-    enum hs_status status = tell(others, note, key, &other->monitor, now, ticket, err);
-    /* Beyond the limit its end will be passed over. */
-    if (status != HS_OK || others->down.count >= HSP_OTHERS_MAX ||
-        !hsp_table_put(&others->down, key, other))
+    /* Beyond the limit it is not remembered, and its end will be passed over. */
+    const bool fits = others->down.count < HSP_OTHERS_MAX;
+    const enum hs_status status =
+        tell(others, note, fits ? key : NULL, &other->monitor, now, ticket, err);
+    if (status != HS_OK || !fits || !hsp_table_put(&others->down, key, other))
         free(other);
     return status;
 }

@@ -89,7 +89,7 @@ void hsp_post_value(const struct hsp_role *role, const struct hsp_reading *readi
     pthread_mutex_lock(&post->lock);
     struct hsp_subject *subject = subject_of(post, &reading->series);
     if (subject != NULL && role->feed >= 0) {
-        hsp_subject_feed(subject, (enum hsp_feed_kind)role->feed, reading);
+        hsp_subject_feed(subject, (enum hsp_feed_kind)role->feed, reading, now);
     } else if (subject != NULL) {
         end_stand_in(post, now);
         if (!hsp_subject_value(subject, reading, now))

@@ -151,8 +151,10 @@ bool hsp_subject_value(struct hsp_subject *subject, const struct hsp_reading *re
 }
 
 void hsp_subject_feed(struct hsp_subject *subject, enum hsp_feed_kind feed,
-                      const struct hsp_reading *reading) {
-    if (reading->count == 0 || reading->time_us <= subject->feeds[feed].time_us)
+                      const struct hsp_reading *reading, const struct hsp_clock *now) {
+    /* After one of the future any is newer, or all later ones would come too late. */
+    const int64_t last_us = subject->feeds[feed].time_us;
+    if (reading->count == 0 || (reading->time_us <= last_us && last_us <= now->wall_us))
         return;
     subject->feeds[feed].known = true;
     subject->feeds[feed].value = reading->values[0];

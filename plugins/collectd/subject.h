@@ -57,7 +57,7 @@ bool hsp_subject_value(struct hsp_subject *subject, const struct hsp_reading *re
                        const struct hsp_clock *now);
 /* One that says more about the others. */
 void hsp_subject_feed(struct hsp_subject *subject, enum hsp_feed_kind feed,
-                      const struct hsp_reading *reading);
+                      const struct hsp_reading *reading, const struct hsp_clock *now);
 /* The ticket of what came of it; 0: nothing. */
 uint64_t hsp_subject_note(struct hsp_subject *subject, const struct hsp_note *note,
                           const struct hsp_clock *now);

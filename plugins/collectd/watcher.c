@@ -13,6 +13,8 @@
 #include <string.h>
 
 #define MS_US INT64_C(1000)
+#define SECOND_US (1000 * MS_US)
+#define REPEAT_US (60 * SECOND_US) /* between two equal complaints */
 #define TICK_MIN_MS 50
 #define TICK_MAX_MS 5000
 #define TICKS_A_TIMEOUT 4
@@ -28,7 +30,9 @@ struct hsp_watcher {
     struct hsp_others others;
     struct hsp_shared shared;
     atomic_bool active;
+    size_t absent; /* DOWN in the state file, and not watched now */
     bool told_crowded;
+    int64_t told_refused_us; /* running clock */
 };
 
 /* What is said */
@@ -76,8 +80,6 @@ static void deliver_note(void *target, void *context) {
 
 uint64_t hsp_watcher_note(struct hsp_watcher *watcher, const struct hsp_note *note) {
     struct note_delivery delivery = {note, hsp_clock_now(), 0, false};
-    if (!watcher->active)
-        return 0;
     hsp_index_find(&watcher->notes, &note->series, deliver_note, &delivery);
     if (!delivery.wanted && watcher->options.settings->notifications &&
         hsp_others_note(&watcher->others, note, &delivery.now, &delivery.ticket, NULL) !=
@@ -91,8 +93,13 @@ uint64_t hsp_watcher_note(struct hsp_watcher *watcher, const struct hsp_note *no
 /* What could not be said where it happened. */
 static void tell(struct hsp_watcher *watcher) {
     char line[256];
-    const unsigned long refused = atomic_exchange(&watcher->shared.refused, 0);
+    const int64_t now_us = hsp_clock_now().running_us;
+    const bool again =
+        watcher->told_refused_us == 0 || now_us >= watcher->told_refused_us + REPEAT_US;
+    const unsigned long refused =
+        again ? atomic_exchange(&watcher->shared.refused, 0) : 0;
     if (refused > 0) {
+        watcher->told_refused_us = now_us;
         snprintf(line, sizeof(line),
                  "%lu events could not be queued: out of memory, or %d wait already",
                  refused, HSP_OUTBOX_MAX);
@@ -171,17 +178,37 @@ static enum hs_status add_post(struct hsp_watcher *watcher, const struct hsp_wat
     return status;
 }
 
-/* Another host of a Monitor that is known from before; false: nobody asks for it now. */
+/* The status of a Monitor on a host; false: nobody asks for it now. The key is "LABEL",
+ * tab, "HOST", and there may be more tabs in either. */
 static bool load_host(struct hsp_watcher *watcher, const char *key, const char *text) {
-    char label[512];
-    const char *tab = strrchr(key, '\t');
-    if (strncmp(key, HSP_SUBJECT_PREFIX, strlen(HSP_SUBJECT_PREFIX)) != 0 || tab == NULL)
+    const size_t skip = strlen(HSP_SUBJECT_PREFIX);
+    if (strncmp(key, HSP_SUBJECT_PREFIX, skip) != 0)
         return false;
-    snprintf(label, sizeof(label), "%.*s",
-             (int)(tab - key - (int)strlen(HSP_SUBJECT_PREFIX)),
-             key + strlen(HSP_SUBJECT_PREFIX));
-    struct hsp_post *post = hsp_table_get(&watcher->labels, label);
-    return post != NULL && hsp_post_load(post, tab + 1, text);
+    const char *tab = key + skip - 1;
+    while ((tab = strchr(tab + 1, '\t')) != NULL) {
+        char *label = strndup(key + skip, (size_t)(tab - key) - skip);
+        struct hsp_post *post =
+            label == NULL ? NULL : hsp_table_get(&watcher->labels, label);
+        free(label);
+        if (post != NULL && hsp_post_load(post, tab + 1, text))
+            return true;
+    }
+    return false;
+}
+
+/* May a status that nobody asks for be asked for again? One that is UP says little; one
+ * that is DOWN is missed if it was a mistake that its Monitor is not there. */
+static bool may_come_back(const char *key, const char *text) {
+    static const char *const prefixes[] = {HSP_SUBJECT_PREFIX, HSP_OTHERS_PREFIX};
+    const struct hsp_clock now = hsp_clock_now();
+    struct hsp_monitor monitor;
+    bool ours = false;
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+        ours = ours || strncmp(key, prefixes[i], strlen(prefixes[i])) == 0;
+    hsp_monitor_start(&monitor, &now);
+    return ours && hsp_monitor_load(&monitor, text, &now) &&
+           monitor.state == HS_STATE_DOWN &&
+           monitor.edge_s > now.wall_us / SECOND_US - HSP_ABSENCE_MAX_S;
 }
 
 static void load(const char *key, void *value, void *context) {
@@ -189,11 +216,25 @@ static void load(const char *key, void *value, void *context) {
     if (load_host(watcher, key, value) || (watcher->options.settings->notifications &&
                                            hsp_others_load(&watcher->others, key, value)))
         return;
-    /* Of a Monitor that is gone. Where this cannot be noted, it is forgotten next time.
-     */
+    if (may_come_back(key, value)) {
+        watcher->absent++;
+        return;
+    }
+    /* Where this cannot be noted, it is forgotten next time. */
     const struct hsp_outgoing forget = {.key = key};
     const enum hs_status status = hsp_outbox_add(watcher->outbox, &forget, NULL, NULL);
     (void)status;
+}
+
+static void tell_absent(const struct hsp_watcher *watcher) {
+    char line[160];
+    if (watcher->absent == 0)
+        return;
+    snprintf(line, sizeof(line),
+             "%zu that are DOWN since before are not watched any more: "
+             "their recovery will not be told",
+             watcher->absent);
+    watcher->options.log(HSP_OUTBOX_WARNING, line);
 }
 
 static enum hs_status open_outbox(struct hsp_watcher *watcher, struct hs_error *err) {
@@ -246,6 +287,7 @@ enum hs_status hsp_watcher_open(struct hsp_watcher **watcher,
     if (status != HS_OK)
         goto out;
     hsp_outbox_walk(opened->outbox, load, opened);
+    tell_absent(opened);
     *watcher = opened;
     opened = NULL;
 

@@ -16,6 +16,8 @@
 struct hsp_watcher;
 
 #define HSP_OTHERS_MAX 100000 /* other series that are DOWN */
+/* What is DOWN is remembered for 30 days while nobody asks for it. */
+#define HSP_ABSENCE_MAX_S INT64_C(2592000)
 
 struct hsp_watcher_options {
     const struct hsp_settings *settings; /* borrowed until close */
@@ -44,7 +46,7 @@ uint64_t hsp_watcher_note(struct hsp_watcher *watcher, const struct hsp_note *no
 /* To wait on and to flush; the watcher's. */
 struct hsp_outbox *hsp_watcher_outbox(const struct hsp_watcher *watcher);
 
-/* As hsp_outbox_stop; what comes later is passed over. */
+/* As hsp_outbox_stop; values that come later are passed over. */
 size_t hsp_watcher_stop(struct hsp_watcher *watcher, int64_t timeout_ms, bool *kept);
 /* No thread may be in a call, nor come with one. NULL is fine. */
 void hsp_watcher_close(struct hsp_watcher *watcher);

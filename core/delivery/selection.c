@@ -10,6 +10,7 @@
 #include "config.h"
 
 #include "errand.h"
+#include "waiting.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -73,17 +74,41 @@ static void set_letter(struct hsp_flusher *flusher, struct hsp_op *op,
         hsp_flusher_fail(flusher, &(struct hs_error){.text = "do as asked: no memory"});
 }
 
+/* `line` says already what the event is, as far as it is known. */
+static void note_line(struct hsp_flusher *flusher, const struct hsp_errand *errand,
+                      struct hsp_journal_line *line, const struct hsp_entry *entry,
+                      const char *reason) {
+    char text[256];
+    snprintf(text, sizeof text, "%s, by uid %ld", reason, (long)errand->uid);
+    line->endpoint = errand->endpoint->name;
+    line->sequence = (int64_t)entry->sequence;
+    line->reason = text;
+    hsp_settle_note(flusher, line);
+}
+
 static void note(struct hsp_flusher *flusher, const struct hsp_errand *errand,
                  const char *what, const struct hsp_entry *entry, const char *id,
                  const char *reason) {
-    char text[256];
     struct hsp_journal_line line = HSP_JOURNAL_LINE(hsp_now_ms(CLOCK_REALTIME), what);
-    snprintf(text, sizeof text, "%s, by uid %ld", reason, (long)errand->uid);
-    line.endpoint = errand->endpoint->name;
-    line.sequence = (int64_t)entry->sequence;
     line.id = id;
-    line.reason = text;
-    hsp_settle_note(flusher, &line);
+    note_line(flusher, errand, &line, entry, reason);
+}
+
+/* The name of a waiting file has no id: it is read, so that whoever looks for the event
+ * finds what became of it. */
+static void note_waiting(struct hsp_flusher *flusher, const struct hsp_errand *errand,
+                         const char *what, const struct hsp_entry *entry,
+                         const char *reason) {
+    struct hsp_journal_line line = HSP_JOURNAL_LINE(hsp_now_ms(CLOCK_REALTIME), what);
+    struct hsp_waiting waiting = {0};
+    if (hsp_waiting_read(&waiting, errand->endpoint, entry, NULL) == HS_OK) {
+        line.id = waiting.event.id;
+        line.monitor = waiting.facts.monitor_id;
+        line.kind = hs_kind_text(waiting.facts.kind);
+        line.uid = waiting.uid;
+    }
+    note_line(flusher, errand, &line, entry, reason);
+    hsp_waiting_free(&waiting);
 }
 
 /* Put a place for the event into the queue of `target`, held. HSP_HOLD_DONE: there is
@@ -201,7 +226,7 @@ static enum hsp_tally discard(struct hsp_flusher *flusher, struct hsp_errand *er
     if (hold != HSP_HOLD_DONE)
         return tally_of(hold);
     if (add_op(flusher, errand, HSP_OP_DISCARD, &entry) != NULL)
-        note(flusher, errand, "removed", &entry, NULL, "dropped");
+        note_waiting(flusher, errand, "removed", &entry, "dropped");
     return HSP_TALLY_DONE;
 }
 
@@ -227,7 +252,7 @@ static enum hsp_tally transfer(struct hsp_flusher *flusher, struct hsp_errand *e
     op->renamed = hsp_entry_plain(&entry);
     char reason[128];
     snprintf(reason, sizeof reason, "to %s", target->name);
-    note(flusher, errand, "moved", &entry, NULL, reason);
+    note_waiting(flusher, errand, "moved", &entry, reason);
     return HSP_TALLY_DONE;
 }
 

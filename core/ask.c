@@ -23,7 +23,7 @@
 
 struct asking {
     const char *spool;
-    int fd;
+    int root, fd;
     int patience_ms;
     int64_t end_ms; /* CLOCK_BOOTTIME */
 };
@@ -45,11 +45,14 @@ static enum hs_status fail(const struct asking *asking, const char *step,
     return HS_E_SPOOL;
 }
 
-/* `root` is the spool's folder: sun_path is short, a path through a descriptor fits. */
-static enum hs_status reach(struct asking *asking, int root, struct hs_error *err) {
+/* Through the descriptor of the spool's folder: sun_path is short, such a path fits. */
+static enum hs_status reach(struct asking *asking, struct hs_error *err) {
+    asking->root = open(asking->spool, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (asking->root < 0)
+        return hsp_fail_errno(err, HS_E_SPOOL, "open spool %s", asking->spool);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path,
-             "/proc/self/fd/%d/" HSP_CONTROL_NAME, root);
+             "/proc/self/fd/%d/" HSP_CONTROL_NAME, asking->root);
     asking->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     /* It bounds connect as well: a daemon that hangs accepts nobody. 0 would be no bound.
      */
@@ -90,8 +93,12 @@ static enum hs_status hear(const struct asking *asking, struct hsp_buffer *answe
             continue;
         if (got < 0)
             return fail(asking, "read from", err);
-        if (got == 0 || answer->length > ANSWER_MAX)
-            return hsp_fail(err, HS_E_SPOOL, "hear from hookspoold: no whole answer");
+        if (got == 0 || answer->length > ANSWER_MAX) {
+            hsp_fail(err, HS_E_SPOOL, "hear from hookspoold: no whole answer");
+            if (got == 0 && err != NULL)
+                err->sys_errno = ECONNRESET;
+            return HS_E_SPOOL;
+        }
         hsp_buffer_append(answer, room, (size_t)got);
         if (answer->failed)
             return hsp_fail(err, HS_E_NOMEM, "hear from hookspoold: out of memory");
@@ -99,19 +106,29 @@ static enum hs_status hear(const struct asking *asking, struct hsp_buffer *answe
     return HS_OK;
 }
 
-enum hs_status hsp_ask(const char *spool, const char *request, int patience_ms,
-                       char **answer, struct hs_error *err) {
-    struct asking asking = {
+static void begin(struct asking *asking, const char *spool, int patience_ms) {
+    *asking = (struct asking){
         .spool = spool,
+        .root = -1,
         .fd = -1,
         .patience_ms = patience_ms,
         .end_ms = hsp_now_ms(CLOCK_BOOTTIME) + patience_ms,
     };
+}
+
+static void end(struct asking *asking) {
+    if (asking->fd >= 0)
+        close(asking->fd);
+    if (asking->root >= 0)
+        close(asking->root);
+}
+
+enum hs_status hsp_ask(const char *spool, const char *request, int patience_ms,
+                       char **answer, struct hs_error *err) {
+    struct asking asking;
     struct hsp_buffer text = {0};
-    int root = open(spool, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    enum hs_status status = root < 0
-                                ? hsp_fail_errno(err, HS_E_SPOOL, "open spool %s", spool)
-                                : reach(&asking, root, err);
+    begin(&asking, spool, patience_ms);
+    enum hs_status status = reach(&asking, err);
     if (status == HS_OK)
         status = say(&asking, request, err);
     if (status == HS_OK)
@@ -121,9 +138,19 @@ enum hs_status hsp_ask(const char *spool, const char *request, int patience_ms,
     if (status == HS_OK)
         *answer = hsp_buffer_take(&text, NULL);
     hsp_buffer_free(&text);
-    if (asking.fd >= 0)
-        close(asking.fd);
-    if (root >= 0)
-        close(root);
+    end(&asking);
     return status;
+}
+
+enum hs_status hsp_ask_reach(const char *spool, int patience_ms, struct hs_error *err) {
+    struct asking asking;
+    begin(&asking, spool, patience_ms);
+    enum hs_status status = reach(&asking, err);
+    end(&asking);
+    return status;
+}
+
+bool hsp_ask_may_pass(const struct hs_error *failure) {
+    return failure->sys_errno == ENOENT || failure->sys_errno == ECONNREFUSED ||
+           failure->sys_errno == ECONNRESET || failure->sys_errno == EPIPE;
 }

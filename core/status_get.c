@@ -99,9 +99,7 @@ static json_object *ask(const char *spool, int patience_ms, struct hs_error *err
                     &failure) == HS_OK)
             break;
         spent_ms = hsp_now_ms(CLOCK_BOOTTIME) - began_ms;
-        bool may_listen_soon =
-            failure.sys_errno == ENOENT || failure.sys_errno == ECONNREFUSED;
-        if (!may_listen_soon || spent_ms + STARTING_STEP_MS >= patience_ms ||
+        if (!hsp_ask_may_pass(&failure) || spent_ms + STARTING_STEP_MS >= patience_ms ||
             spent_ms > STARTING_MS || hsp_lock_ask(spool) == HSP_NOT_SERVED) {
             *err = failure;
             return NULL;

@@ -8,9 +8,13 @@
 #include "../delivery/clerk.h"
 #include "../error.h"
 #include "../lock.h"
+#include "../units.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define LOOK_AGAIN_MS 100
 
 struct hsp_desk {
     char *spool;
@@ -18,23 +22,51 @@ struct hsp_desk {
     struct hsp_clerk *clerk; /* NULL where a daemon serves */
 };
 
+/* By whom is the spool served? `coming`: by somebody who does not listen yet, or by
+ * another hookspool, which will have done. */
+static enum hs_status look(struct hsp_desk *desk, const struct hsp_cli *cli, bool *coming,
+                           struct hs_error *err) {
+    *coming = false;
+    desk->served = hsp_spooldir_is_served(desk->spool);
+    if (!desk->served) {
+        enum hs_status status = hsp_clerk_open(&desk->clerk, cli->config, err);
+        *coming = status != HS_OK && hsp_spooldir_is_served(desk->spool);
+        return status;
+    }
+    enum hs_status status = hsp_ask_reach(desk->spool, HSP_ASK_PATIENCE_MS, err);
+    *coming = status != HS_OK && hsp_ask_may_pass(err);
+    return status;
+}
+
 enum hs_status hsp_desk_open(struct hsp_desk **desk, const struct hsp_cli *cli,
                              struct hs_error *err) {
+    int64_t until_ms = hsp_now_ms(CLOCK_BOOTTIME) + HSP_ASK_PATIENCE_MS;
+    struct hs_error failure = {0};
     struct hsp_desk *fresh = calloc(1, sizeof *fresh);
     if (fresh == NULL)
         return hsp_fail(err, HS_E_NOMEM, "open the spool: out of memory");
+    bool coming = false;
     enum hs_status status = HS_OK;
-    fresh->spool = hsp_cli_find_spool(cli, err);
+    fresh->spool = hsp_cli_find_spool(cli, &failure);
     if (fresh->spool == NULL)
-        status = err->status;
-    fresh->served = status == HS_OK && hsp_spooldir_is_served(fresh->spool);
-    if (status == HS_OK && !fresh->served)
-        status = hsp_clerk_open(&fresh->clerk, cli->config, err);
+        status = failure.status;
+    else
+        status = look(fresh, cli, &coming, &failure);
+    while (coming && hsp_now_ms(CLOCK_BOOTTIME) < until_ms) {
+        usleep(LOOK_AGAIN_MS * 1000);
+        failure = (struct hs_error){0};
+        status = look(fresh, cli, &coming, &failure);
+    }
     if (status == HS_OK)
         *desk = fresh;
     else
         hsp_desk_close(fresh);
-    return status;
+    return status == HS_OK
+               ? HS_OK
+               : hsp_fail(err, status, "%s%s", failure.text,
+                          coming ? " (hookspoold is starting, or another hookspool works "
+                                   "on the spool)"
+                                 : "");
 }
 
 void hsp_desk_close(struct hsp_desk *desk) {

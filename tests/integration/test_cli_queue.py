@@ -16,6 +16,7 @@ import pytest
 
 import programs
 from checks import check_exactly, check_numbers
+from fakedaemon import FakeDaemon
 from spool import wait_for
 
 DAEMON, GROUP = 2001, 2000
@@ -517,6 +518,24 @@ def test_drop_asks_on_a_terminal(mortal, receiver):
         assert b"Drop 3 events" in os.read(master, 4096)
         os.close(master)
         assert len(mortal.dead()) == left
+
+
+@pytest.mark.parametrize("left", [False, True], ids=["none", "left by a crash"])
+def test_waits_for_whoever_has_the_lock(mortal, receiver, left):
+    """hookspoold that does not listen yet, or another hookspool at work."""
+    make_dead(mortal, receiver, 10)
+    mortal.daemon.stop()
+    if left:
+        with socket.socket(socket.AF_UNIX) as crashed:
+            crashed.bind(str(mortal.spool / "control.sock"))
+    with FakeDaemon(mortal.spool, answers=False):
+        waits = subprocess.Popen(
+            [programs.CONTROL, "-c", mortal.config, "retry", "--all"], text=True,
+            env=programs.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(0.5)
+        assert waits.poll() is None, waits.communicate()
+    told = waits.communicate(timeout=30)
+    assert waits.returncode == 0 and told == ("retried 10\n", ""), told
 
 
 def test_control_socket_in_many_pieces(mortal):

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/* Following an exported file. Zabbix closes a file before it renames it, so one whose
+ * name leads to another file is whole: it is read to its end through the descriptor that
+ * is open, whatever became of its name, and then the next one is looked for. */
+#include "config.h"
+
+#include "error.h"
+#include "follow.h"
+#include "position.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CHUNK (64 * 1024)
+#define NAME_ROOM 288
+#define LOOKS 100 /* at names that keep changing */
+
+struct hsp_follow {
+    struct hsp_follow_options options;
+    char *name, *wanted; /* wanted: the position to begin at; NULL */
+    int fd;              /* -1: no file yet */
+    struct stat info;    /* which file it is */
+    struct hsp_place place;
+    bool final;    /* nothing more will be written to it */
+    bool skipping; /* within a line that is passed over */
+    int64_t due;   /* bytes until the mark */
+    uint64_t skipped;
+    char *buffer; /* bytes of the file from place.offset on */
+    size_t begin, end, room;
+    size_t looked;      /* bytes behind `begin` without a line end */
+    size_t line_length; /* of the line at hand with its end; 0: none */
+};
+
+static void say(struct hsp_follow *follow, const char *format, ...) HS_PRINTF(2, 3);
+
+static void say(struct hsp_follow *follow, const char *format, ...) {
+    char text[256], line[384];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    snprintf(line, sizeof(line), "%.100s.ndjson: %s", follow->name, text);
+    follow->options.say(follow->options.context, line);
+}
+
+static bool same_file(const struct stat *a, const struct stat *b) {
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+/* Which file
+ * ------------------------------------------------------------------------------------ */
+
+struct candidate {
+    int fd; /* -1: there is none */
+    struct stat info;
+};
+
+static struct candidate open_one(const struct hsp_follow *follow, const char *suffix) {
+    char name[NAME_ROOM];
+    struct candidate one = {.fd = -1};
+    snprintf(name, sizeof(name), "%s.ndjson%s", follow->name, suffix);
+    one.fd = openat(follow->options.dirfd, name,
+                    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (one.fd >= 0 && fstat(one.fd, &one.info) == 0 && S_ISREG(one.info.st_mode))
+        return one;
+    if (one.fd >= 0)
+        close(one.fd);
+    one.fd = -1;
+    return one;
+}
+
+static void drop(struct candidate *one) {
+    if (one->fd >= 0)
+        close(one->fd);
+    one->fd = -1;
+}
+
+static void forget_buffer(struct hsp_follow *follow) {
+    follow->begin = follow->end = follow->looked = follow->line_length = 0;
+}
+
+/* Go on with this file, from `place` on. */
+static void take(struct hsp_follow *follow, struct candidate *one,
+                 const struct hsp_place *place, bool final) {
+    if (follow->fd >= 0)
+        close(follow->fd);
+    follow->fd = one->fd;
+    follow->info = one->info;
+    one->fd = -1;
+    follow->place = *place;
+    follow->place.inode = (uint64_t)one->info.st_ino;
+    follow->final = final;
+    follow->skipping = false;
+    forget_buffer(follow);
+    free(follow->wanted);
+    follow->wanted = NULL;
+}
+
+/* At the end of what is there; a line that is half written is none of ours. */
+static void take_end(struct hsp_follow *follow, struct candidate *one, bool final) {
+    char last = '\n';
+    struct hsp_place place = {.offset = one->info.st_size};
+    if (place.offset > 0 && pread(one->fd, &last, 1, place.offset - 1) != 1)
+        last = '\n';
+    take(follow, one, &place, final);
+    follow->skipping = last != '\n';
+}
+
+static void choose_first(struct hsp_follow *follow, struct candidate *now,
+                         struct candidate *old) {
+    struct hsp_place place;
+    const bool known = follow->wanted != NULL && hsp_place_read(&place, follow->wanted);
+    if (known && now->fd >= 0 && hsp_place_fits(&place, now->fd)) {
+        take(follow, now, &place, false);
+    } else if (known && old->fd >= 0 && hsp_place_fits(&place, old->fd)) {
+        take(follow, old, &place, true);
+    } else if (follow->wanted == NULL && follow->options.from_end) {
+        take_end(follow, now->fd >= 0 ? now : old, now->fd < 0);
+    } else {
+        if (follow->wanted != NULL)
+            say(follow, "the file that was read last is gone: what was written to it "
+                        "since then is lost");
+        const struct hsp_place start = {0};
+        const bool is_old = old->fd >= 0;
+        take(follow, is_old ? old : now, &start, is_old);
+    }
+    follow->options.from_end = false;
+}
+
+/* The file after one that is read to its end: that in between, where it was rotated
+ * twice, else the one that is written now. */
+static void choose_next(struct hsp_follow *follow, struct candidate *now,
+                        struct candidate *old) {
+    const struct hsp_place start = {0};
+    if (old->fd >= 0 && !same_file(&old->info, &follow->info) &&
+        (now->fd < 0 || !same_file(&old->info, &now->info)))
+        take(follow, old, &start, true);
+    else if (now->fd >= 0 && !same_file(&now->info, &follow->info))
+        take(follow, now, &start, false);
+}
+
+/* Is there a file to read from now, another one than before? A rotation between the two
+ * looks shows as one file under both names. */
+static bool choose(struct hsp_follow *follow) {
+    const int before = follow->fd;
+    struct stat info = follow->info;
+    struct candidate now, old;
+    for (int i = 0;; i++) {
+        now = open_one(follow, "");
+        old = open_one(follow, ".old");
+        if (now.fd < 0 || old.fd < 0 || !same_file(&now.info, &old.info) || i == LOOKS)
+            break;
+        drop(&now);
+        drop(&old);
+    }
+    if (now.fd >= 0 || old.fd >= 0) {
+        if (before < 0)
+            choose_first(follow, &now, &old);
+        else
+            choose_next(follow, &now, &old);
+    }
+    drop(&now);
+    drop(&old);
+    return follow->fd >= 0 && (before < 0 || !same_file(&info, &follow->info));
+}
+
+/* Reading
+ * ------------------------------------------------------------------------------------ */
+
+static void step(struct hsp_follow *follow, size_t length) {
+    follow->begin += length;
+    follow->place.offset += (int64_t)length;
+    follow->due -= (int64_t)length;
+    follow->looked = follow->line_length = 0;
+}
+
+static void skip(struct hsp_follow *follow, const char *why) {
+    if (!follow->skipping) {
+        follow->skipped++;
+        say(follow, "%s at byte %lld, passed over", why, (long long)follow->place.offset);
+    }
+}
+
+/* Read on behind what is in the buffer; how much, 0: there is no more. */
+static enum hs_status fill(struct hsp_follow *follow, size_t *count,
+                           struct hs_error *err) {
+    const size_t length = follow->end - follow->begin;
+    ssize_t got;
+    if (follow->begin > 0)
+        memmove(follow->buffer, follow->buffer + follow->begin, length);
+    follow->begin = 0;
+    follow->end = length;
+    if (follow->room < length + CHUNK) {
+        char *grown = realloc(follow->buffer, length * 2 + CHUNK);
+        if (grown == NULL)
+            return hsp_fail(err, HS_E_NOMEM, "read %s: out of memory", follow->name);
+        follow->buffer = grown;
+        follow->room = length * 2 + CHUNK;
+    }
+    do
+        got = pread(follow->fd, follow->buffer + length, CHUNK,
+                    follow->place.offset + (int64_t)length);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return hsp_fail_errno(err, HS_E_IO, "read %s.ndjson", follow->name);
+    follow->end += (size_t)got;
+    *count = (size_t)got;
+    return HS_OK;
+}
+
+/* At the end: is the file still the one by its name? true: look again. */
+static bool look(struct hsp_follow *follow) {
+    char name[NAME_ROOM];
+    struct stat info, named;
+    const int64_t seen = follow->place.offset + (int64_t)(follow->end - follow->begin);
+    if (fstat(follow->fd, &info) == 0 && info.st_size < seen) {
+        const struct hsp_place start = {.inode = follow->place.inode};
+        say(follow, "it has become shorter, and is read from its beginning");
+        follow->place = start;
+        follow->skipping = false;
+        forget_buffer(follow);
+        return info.st_size > 0;
+    }
+    if (follow->final) {
+        if (follow->end > follow->begin) {
+            skip(follow, "its last line is cut");
+            step(follow, follow->end - follow->begin);
+        }
+        return choose(follow);
+    }
+    snprintf(name, sizeof(name), "%s.ndjson", follow->name);
+    follow->final =
+        fstatat(follow->options.dirfd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        !same_file(&named, &follow->info);
+    return follow->final;
+}
+
+/* The line end behind `begin`, if there is one in the buffer; else make use of what is
+ * there. NULL: more has to be read. */
+static const char *find_end(struct hsp_follow *follow) {
+    const char *from = follow->buffer + follow->begin;
+    const size_t length = follow->end - follow->begin;
+    const char *end = length == follow->looked
+                          ? NULL
+                          : memchr(from + follow->looked, '\n', length - follow->looked);
+    if (end != NULL)
+        return end;
+    follow->looked = length;
+    if (length > HSP_FOLLOW_LINE_MAX || (follow->skipping && length > 0)) {
+        skip(follow, "a line of more than 1 MB");
+        follow->skipping = true;
+        step(follow, length);
+    }
+    return NULL;
+}
+
+/* Is the line that ends at `end` one to hand out? It is passed over otherwise. */
+static bool accept(struct hsp_follow *follow, const char *end) {
+    const char *from = follow->buffer + follow->begin;
+    const size_t length = (size_t)(end - from);
+    const char *needle = follow->options.needle;
+    const bool wanted =
+        !follow->skipping &&
+        (needle == NULL || memmem(from, length, needle, strlen(needle)) != NULL);
+    if (wanted)
+        follow->line_length = length + 1;
+    else
+        step(follow, length + 1);
+    follow->skipping = false;
+    return wanted;
+}
+
+enum hs_status hsp_follow_peek(struct hsp_follow *follow, const char **text,
+                               size_t *length, struct hs_error *err) {
+    *text = NULL;
+    if (follow->fd < 0 && !choose(follow))
+        return HS_OK;
+    while (follow->line_length == 0) {
+        size_t count = 0;
+        const char *end = follow->end > follow->begin ? find_end(follow) : NULL;
+        if (end != NULL) {
+            accept(follow, end);
+            continue;
+        }
+        const enum hs_status status = fill(follow, &count, err);
+        if (status != HS_OK)
+            return status;
+        if (count == 0 && !look(follow))
+            return HS_OK;
+    }
+    *text = follow->buffer + follow->begin;
+    *length = follow->line_length - 1;
+    return HS_OK;
+}
+
+void hsp_follow_consume(struct hsp_follow *follow) {
+    if (follow->line_length > 0)
+        step(follow, follow->line_length);
+}
+
+/* Marks
+ * ------------------------------------------------------------------------------------ */
+
+void hsp_follow_mark(struct hsp_follow *follow) {
+    char name[NAME_ROOM];
+    struct stat info, named;
+    if (follow->fd < 0)
+        (void)choose(follow);
+    follow->due = 0;
+    if (follow->fd < 0 || fstat(follow->fd, &info) != 0)
+        return;
+    follow->due = info.st_size - follow->place.offset;
+    static const char *const suffixes[] = {"", ".old"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(name, sizeof(name), "%s.ndjson%s", follow->name, suffixes[i]);
+        /* The .old of a file that is written to was read before it. */
+        if ((i == 0 || follow->final) &&
+            fstatat(follow->options.dirfd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+            !same_file(&named, &follow->info))
+            follow->due += named.st_size;
+    }
+}
+
+bool hsp_follow_is_due(const struct hsp_follow *follow) { return follow->due <= 0; }
+
+bool hsp_follow_position(struct hsp_follow *follow, char text[HSP_POSITION_MAX]) {
+    if (follow->fd < 0)
+        return false;
+    hsp_place_update(&follow->place, follow->fd);
+    hsp_place_print(&follow->place, text, HSP_POSITION_MAX);
+    return true;
+}
+
+uint64_t hsp_follow_skipped(const struct hsp_follow *follow) { return follow->skipped; }
+
+const char *hsp_follow_name(const struct hsp_follow *follow) { return follow->name; }
+
+enum hs_status hsp_follow_open(struct hsp_follow **follow,
+                               const struct hsp_follow_options *options,
+                               struct hs_error *err) {
+    struct hsp_follow *made = calloc(1, sizeof(*made));
+    if (made != NULL) {
+        made->fd = -1;
+        made->options = *options;
+        made->name = strdup(options->name);
+        made->wanted = options->position == NULL ? NULL : strdup(options->position);
+    }
+    if (made == NULL || made->name == NULL ||
+        (options->position != NULL && made->wanted == NULL)) {
+        hsp_follow_close(made);
+        return hsp_fail(err, HS_E_NOMEM, "follow %s: out of memory", options->name);
+    }
+    *follow = made;
+    return HS_OK;
+}
+
+void hsp_follow_close(struct hsp_follow *follow) {
+    if (follow == NULL)
+        return;
+    if (follow->fd >= 0)
+        close(follow->fd);
+    free(follow->buffer);
+    free(follow->wanted);
+    free(follow->name);
+    free(follow);
+}

@@ -275,11 +275,12 @@ static void print_hints_of(const struct hsp_status_page *page,
         } else {
             print_command(page, out, "move ", endpoint->name);
             fputs(" OTHER, or ", out);
-            print_command(page, out, "drop -e ", endpoint->name);
+            print_command(page, out, "drop --dead --waiting -e ", endpoint->name);
         }
         fputc('\n', out);
     }
-    if (endpoint->dead > 0) {
+    /* Its letters could not be sent: moving or dropping takes them as well. */
+    if (endpoint->dead > 0 && !is_orphaned(endpoint)) {
         fprintf(out, "%s has %" PRId64 " dead letter%s: ", endpoint->name, endpoint->dead,
                 hsp_plural(endpoint->dead));
         print_command(page, out, "list --dead -e ", endpoint->name);

@@ -122,7 +122,7 @@ def test_hints(hooks, spool):
     shown = status({
         "well": {}, "probed": {"state": "backoff"}, "wrong": {"state": "misconfigured"},
         "left": {"state": "gone"}, "held": {"state": "paused"},
-        "old": {"state": "orphaned", "pending": 2}, "ill": {"dead": 1}})
+        "old": {"state": "orphaned", "pending": 2, "dead": 3}, "ill": {"dead": 1}})
     command = f"hookspool -c {hooks.config}"
     with FakeDaemon(spool, shown):
         seen = table(hooks)
@@ -131,7 +131,7 @@ def test_hints(hooks, spool):
         f"left answered 410; when it is to get events again: {command} resume left",
         f"held was paused by hand; to go on: {command} resume held",
         f"old is not in the configuration; for its events: {command} move old OTHER, or "
-        f"{command} drop -e old",
+        f"{command} drop --dead --waiting -e old",
         f"ill has 1 dead letter: {command} list --dead -e ill, then {command} retry "
         "--dead -e ill"]
 

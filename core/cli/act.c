@@ -192,7 +192,9 @@ static int run(const struct hsp_cli *cli, const char *to, const char *done) {
     if (send_group(&act, &failure) != HS_OK && status == HS_OK)
         status = hsp_fail(&err, failure.status, "%s", failure.text);
     hsp_progress_clear(&act.progress);
-    int result = go ? report(&act, done) : HSP_EXIT_PARTLY;
+    int result = HSP_EXIT_PARTLY;
+    if (go && (status == HS_OK || act.picked > 0))
+        result = report(&act, done);
     if (status != HS_OK)
         result = hsp_cli_complain(cli, &err);
     hsp_desk_close(act.desk);
@@ -243,40 +245,34 @@ static int do_move(const struct hsp_cli *cli) {
     return usage != 0 ? usage : run(cli, cli->operands[1], "moved");
 }
 
-#define ALL                                                                              \
-    { '\0', "all", NULL, "every one", HSP_OPTION_FLAG, &hsp_pick.all }
 #define DRY_RUN                                                                          \
     { 'n', "dry-run", NULL, "say which, do nothing", HSP_OPTION_FLAG, &dry_run }
 
 static const struct hsp_option retry_options[] = {
+    HSP_PICK_ENDPOINT,
     HSP_PICK_OPTIONS,
     HSP_PICK_DEAD,
     HSP_PICK_WAITING,
     {'\0', "stale", NULL, "those, too, that a newer event of the monitor overtook",
      HSP_OPTION_FLAG, &hsp_pick.stale},
-    ALL,
     DRY_RUN,
     {.name = NULL},
 };
 
 static const struct hsp_option drop_options[] = {
+    HSP_PICK_ENDPOINT,
     HSP_PICK_OPTIONS,
     HSP_PICK_DEAD,
     HSP_PICK_WAITING,
     {'\0', "stale", NULL, "dead letters that a newer event of the monitor overtook",
      HSP_OPTION_FLAG, &hsp_pick.stale},
-    ALL,
     {'y', "yes", NULL, "do not ask", HSP_OPTION_FLAG, &yes},
     DRY_RUN,
     {.name = NULL},
 };
 
 static const struct hsp_option move_options[] = {
-    {'\0', "older", "DURATION", "waiting or dead for longer than that",
-     HSP_OPTION_DURATION, &hsp_pick.older_ms},
-    {'\0', "newer", "DURATION", "for less than that", HSP_OPTION_DURATION,
-     &hsp_pick.newer_ms},
-    {'m', "monitor", "ID|NAME", "of this monitor", HSP_OPTION_TEXT, &hsp_pick.monitor},
+    HSP_PICK_OPTIONS,
     HSP_PICK_DEAD,
     HSP_PICK_WAITING,
     {'\0', "stale", NULL, "those, too, that a newer event of the monitor overtook",

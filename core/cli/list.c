@@ -10,6 +10,7 @@
 #include "../delivery/settings.h"
 #include "../error.h"
 #include "../status.h"
+#include "../text.h"
 #include "../units.h"
 
 #include <inttypes.h>
@@ -54,6 +55,14 @@ static void add_text(json_object *object, const char *key, const char *text) {
     add(object, key, *text != '\0' ? json_object_new_string(text) : NULL);
 }
 
+/* A file can be named by any bytes; JSON is UTF-8. */
+static void add_name(json_object *object, const char *key, const char *name) {
+    struct hsp_buffer clean = {0};
+    hsp_text_repair(&clean, name, strlen(name));
+    add_text(object, key, clean.failed || clean.data == NULL ? "" : clean.data);
+    hsp_buffer_free(&clean);
+}
+
 static void add_time(json_object *object, const char *key, int64_t utc_ms) {
     char text[HSP_TIME_LENGTH + 1] = "";
     if (utc_ms > 0)
@@ -80,7 +89,7 @@ static enum hs_status print_json(const struct hsp_sight *sight, struct hs_error 
     add_text(line, "type", hsp_sight_text(sight->payload, "context.notification_type"));
     add_text(line, "monitor_id", hsp_sight_text(sight->payload, "monitor.id"));
     add_text(line, "monitor_name", hsp_sight_text(sight->payload, "monitor.name"));
-    add_text(line, "file", sight->name);
+    add_name(line, "file", sight->name);
     size_t length = 0;
     const char *text = hsp_json_text(line, &length);
     if (text != NULL)
@@ -98,12 +107,12 @@ static void print_header(void) {
 }
 
 static void print_row(const struct hsp_sight *sight) {
-    char age[HSP_SPAN_LENGTH], due[HSP_SPAN_LENGTH] = "-", number[24] = "-";
+    char age[HSP_SPAN_LENGTH] = "-", due[HSP_SPAN_LENGTH] = "-", number[24] = "-";
     char monitor[29], cause[25], room[64];
     const char *name = hsp_sight_text(sight->payload, "monitor.name");
     const char *why = hsp_sight_cause(sight, room);
     int64_t now_ms = hsp_now_ms(CLOCK_REALTIME);
-    if (sight->place == HSP_PLACE_CORRUPT)
+    if (sight->payload == NULL)
         name = sight->name;
     hsp_plain_copy(monitor, sizeof monitor, name, strlen(name));
     hsp_plain_copy(cause, sizeof cause, why, strlen(why));
@@ -111,7 +120,8 @@ static void print_row(const struct hsp_sight *sight) {
         snprintf(number, sizeof number, "%" PRIu64, sight->entry.sequence);
     if (sight->place == HSP_PLACE_WAITING && sight->entry.due_s * 1000 > now_ms)
         hsp_span_text(sight->entry.due_s * 1000 - now_ms, due);
-    hsp_span_text(now_ms - since(sight), age);
+    if (since(sight) >= 0)
+        hsp_span_text(now_ms - since(sight), age);
     printf("%9s %-8s %-14s %7s %5" PRId64 " %7s %-4s %-11s %-28s %-24s %s\n", number,
            state_of(sight), *sight->endpoint != '\0' ? sight->endpoint : "-", age,
            attempts_of(sight), due, hsp_sight_text(sight->payload, "monitor.status"),
@@ -136,7 +146,7 @@ static enum hs_status visit(void *context, const struct hsp_sight *sight, size_t
     }
     listing->count++;
     if (ferror(stdout))
-        return hsp_fail(err, HS_E_IO, "write the list");
+        return hsp_fail_errno(err, HS_E_IO, "write the list");
     return status;
 }
 
@@ -171,6 +181,7 @@ static int do_list(const struct hsp_cli *cli) {
 }
 
 static const struct hsp_option options[] = {
+    HSP_PICK_ENDPOINT,
     HSP_PICK_OPTIONS,
     HSP_PICK_WAITING,
     HSP_PICK_DEAD,

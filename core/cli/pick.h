@@ -27,19 +27,18 @@ struct hsp_pick {
 extern struct hsp_pick hsp_pick;
 
 /* Rows for the verbs' tables, to be followed by their own. */
+#define HSP_PICK_ENDPOINT                                                                \
+    {                                                                                    \
+        'e', "endpoint", "NAME", "only this endpoint's (may be repeated)",               \
+            HSP_OPTION_LIST, &hsp_pick.endpoints                                         \
+    }
 #define HSP_PICK_OPTIONS                                                                 \
-    {'e',                                                                                \
-     "endpoint",                                                                         \
-     "NAME",                                                                             \
-     "only this endpoint's (may be repeated)",                                           \
-     HSP_OPTION_LIST,                                                                    \
-     &hsp_pick.endpoints},                                                               \
-        {'\0',                                                                           \
-         "older",                                                                        \
-         "DURATION",                                                                     \
-         "waiting or dead for longer than that",                                         \
-         HSP_OPTION_DURATION,                                                            \
-         &hsp_pick.older_ms},                                                            \
+    {'\0',                                                                               \
+     "older",                                                                            \
+     "DURATION",                                                                         \
+     "waiting or dead for longer than that",                                             \
+     HSP_OPTION_DURATION,                                                                \
+     &hsp_pick.older_ms},                                                                \
         {'\0',                                                                           \
          "newer",                                                                        \
          "DURATION",                                                                     \
@@ -53,8 +52,14 @@ extern struct hsp_pick hsp_pick;
          "a status (500, 4xx), or a part of the error",                                  \
          HSP_OPTION_TEXT,                                                                \
          &hsp_pick.cause},                                                               \
+        {'m',                                                                            \
+         "monitor",                                                                      \
+         "ID|NAME",                                                                      \
+         "of this monitor",                                                              \
+         HSP_OPTION_TEXT,                                                                \
+         &hsp_pick.monitor},                                                             \
     {                                                                                    \
-        'm', "monitor", "ID|NAME", "of this monitor", HSP_OPTION_TEXT, &hsp_pick.monitor \
+        '\0', "all", NULL, "every one", HSP_OPTION_FLAG, &hsp_pick.all                   \
     }
 #define HSP_PICK_WAITING                                                                 \
     {                                                                                    \

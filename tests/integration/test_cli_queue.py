@@ -4,6 +4,7 @@ running and not, by those who may and those who may not."""
 
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -126,6 +127,7 @@ SELECTIONS = (
     (("--monitor", "host-1"), lambda n: n["monitor_name"] == "host-1"),
     (("--older", "1h"), lambda n: n["place"] == "none"),
     (("--newer", "1h"), lambda n: True),
+    (("--all",), lambda n: True),
     (("--stale",), lambda n: n["stale"]),
 )
 
@@ -145,6 +147,21 @@ def test_list_for_a_person(full):
     assert "\x1b" not in done.stdout and "orphaned" in done.stdout
     ids = full.control("list", "--ids", "-e", "paused").stdout.split()
     assert ids == [n["id"] for n in listed(full, "-e", "paused")]
+
+
+def test_list_names_whatever_lies_there(full):
+    """What is no event and no file, what nobody can say the age of, what is no UTF-8."""
+    (full.spool / "incoming" / "folder.evt").mkdir()
+    (full.spool / "incoming" / "link.evt").symlink_to("/etc/passwd")
+    pathlib.Path(os.fsdecode(os.fsencode(full.spool) + b"/incoming/no\xff.evt")).touch()
+    strange = {n["file"]: n for n in listed(full) if n["place"] == "incoming"
+               and n["id"] is None}
+    assert set(strange) == {"folder.evt", "link.evt", "no\ufffd.evt"}
+    assert all(n["cause"] for n in strange.values())
+    rows = [n for n in full.control("list").stdout.splitlines() if ".evt" in n]
+    assert len(rows) == 3
+    for row in rows:
+        assert row.split()[3] == ("0s" if "no\ufffd" in row else "-"), row
 
 
 def test_list_ends_with_its_reader(full):
@@ -358,7 +375,7 @@ def test_move_of_an_orphan_s_events(hooks, make_receiver, served):
         hooks.start()
     refused = hooks.control("retry", "--endpoint", "old")
     assert refused.returncode == 1 and "no such endpoint" in refused.stderr
-    done = hooks.control("move", "old", "new", "--dead")
+    done = hooks.control("move", "old", "new", "--dead", "--all", "--cause", "422")
     assert counted(done) == {"moved": 10}, done
     done = hooks.control("move", "old", "new", "--waiting")
     assert counted(done) == {"moved": 10}, done
@@ -457,7 +474,7 @@ def test_who_may(hooks, receiver, who, served):
                  ("pause", "main"), ("resume", "main"), ("reload",)):
         done = hooks.control(*args, **who)
         assert done.returncode in (1, 2, 78) and done.stderr, (args, done)
-        assert "422" not in done.stdout
+        assert "422" not in done.stdout and "no event matches" not in done.stderr
     assert hooks.files("dead", "queue", "state", "incoming") == before
     if not served:
         hooks.generate(1)

@@ -7,12 +7,9 @@
 #include "config.h"
 
 #include "details.h"
+#include "notifier.h"
 #include "options.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,35 +69,15 @@ struct request {
     enum hsp_object object;
 };
 
-/* Print one line on stderr, whatever bytes an argument or a path in it holds. */
-static void complain(const char *format, ...) {
-    char line[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof(line), format, arguments);
-    va_end(arguments);
-    for (char *c = line; *c; c++) {
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = '?';
-    }
-    fprintf(stderr, NAME ": %s\n", line);
-}
-
 static int usage(const char *problem, const char *what) {
-    complain("%s%s%s%s; see --help", problem, what ? " '" : "", what ? what : "",
-             what ? "'" : "");
+    hsp_notifier_complain(NAME, "%s%s%s%s; see --help", problem, what ? " '" : "",
+                          what ? what : "", what ? "'" : "");
     return EX_USAGE;
 }
 
 /* The one place where a status becomes an exit status. */
 static int exit_status(enum hs_status status, bool checkmk) {
-    static const int codes[] = {
-        [HS_OK] = EX_OK,           [HS_E_NOMEM] = EX_IOERR,     [HS_E_DATA] = EX_DATAERR,
-        [HS_E_CONFIG] = EX_CONFIG, [HS_E_SPOOL] = EX_CANTCREAT, [HS_E_IO] = EX_IOERR,
-        [HS_E_FULL] = EX_TEMPFAIL,
-    };
-    int code =
-        (size_t)status < sizeof(codes) / sizeof(codes[0]) ? codes[status] : EX_SOFTWARE;
+    int code = hsp_notifier_exit_status(status);
     if (checkmk && (code == EX_IOERR || code == EX_CANTCREAT || code == EX_TEMPFAIL))
         return CHECKMK_RETRY;
     return code;
@@ -198,33 +175,6 @@ static enum hs_status make_event(struct hs_event **event, const struct hsp_input
     return status;
 }
 
-static enum hs_status put(const struct hs_event *event, const struct hs_config *config,
-                          struct hs_error *err) {
-    struct hs_spool *spool = NULL;
-    enum hs_status status = hs_spool_open(&spool, config, err);
-    if (status == HS_OK)
-        status = hs_spool_put(spool, event, err);
-    hs_spool_close(spool);
-    return status;
-}
-
-static enum hs_status print(const struct hs_event *event, const struct hs_config *config,
-                            struct hs_error *err) {
-    char *record = NULL;
-    size_t length = 0;
-    enum hs_status status = hs_event_record(event, config, &record, &length, err);
-    if (status != HS_OK)
-        return status;
-    bool printed = fwrite(record, 1, length, stdout) == length && fflush(stdout) == 0;
-    free(record);
-    if (printed)
-        return HS_OK;
-    err->status = HS_E_IO;
-    err->sys_errno = errno;
-    snprintf(err->text, sizeof(err->text), "print the record: %s", strerror(errno));
-    return HS_E_IO;
-}
-
 /* All that comes after the command line is understood. */
 static enum hs_status notify(const struct request *request, const struct hsp_input *input,
                              const struct hs_config *config, struct hs_error *err) {
@@ -236,22 +186,9 @@ static enum hs_status notify(const struct request *request, const struct hsp_inp
     };
     enum hs_status status = make_event(&event, input, &rules, err);
     if (status == HS_OK)
-        status = dry_run ? print(event, config, err) : put(event, config, err);
+        status = hsp_notifier_put(event, config, dry_run, err);
     hs_event_free(event);
     return status;
-}
-
-/* One line at most: a failure's, which carries the warning, or the warning alone. */
-static int report(enum hs_status status, const struct hs_config *config,
-                  const struct hs_error *err, bool checkmk) {
-    const char *warning = config ? hs_config_warning(config) : NULL;
-    if (status != HS_OK)
-        complain("%s%s%s%s", *err->text ? err->text : hs_status_text(status),
-                 warning ? " (configuration: " : "", warning ? warning : "",
-                 warning ? ")" : "");
-    else if (warning)
-        complain("warning: %s", warning);
-    return exit_status(status, checkmk);
 }
 
 static int run(const struct request *request, char **arguments) {
@@ -261,7 +198,7 @@ static int run(const struct request *request, char **arguments) {
     int code = EX_USAGE;
     enum hs_status status = read_input(&input, arguments, &err);
     if (status == HS_E_DATA) {
-        complain("%s; see --help", err.text);
+        hsp_notifier_complain(NAME, "%s; see --help", err.text);
         goto out;
     }
     if (status == HS_OK)
@@ -270,30 +207,18 @@ static int run(const struct request *request, char **arguments) {
         status = hs_config_set_spool_dir(config, chosen_spool, &err);
     if (status == HS_OK)
         status = notify(request, &input, config, &err);
-    code = report(status, config, &err, request->checkmk);
+    hsp_notifier_report(NAME, status, config, &err);
+    code = exit_status(status, request->checkmk);
 out:
     hs_config_free(config);
     hsp_input_free(&input);
     return code;
 }
 
-/* A host that starts us without stdin, stdout or stderr must not find our complaint in
- * the spool file that would get the free number; and one that closed the pipe must not
- * end us after the event is durable. */
-static void secure_descriptors(void) {
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
-    signal(SIGPIPE, SIG_IGN);
-}
-
 int main(int argc, char **argv) {
     struct request request = {0};
     char **rest = NULL;
-    secure_descriptors();
+    hsp_notifier_secure();
     int code = read_options(argc, argv, &rest);
     if (code < 0)
         code = read_object(&request, &rest);

@@ -223,6 +223,7 @@ static bool look(struct hsp_follow *follow) {
         const struct hsp_place start = {.inode = follow->place.inode};
         say(follow, "it has become shorter, and is read from its beginning");
         follow->place = start;
+        follow->due = info.st_size;
         follow->skipping = false;
         forget_buffer(follow);
         return info.st_size > 0;
@@ -307,24 +308,29 @@ void hsp_follow_consume(struct hsp_follow *follow) {
 /* Marks
  * ------------------------------------------------------------------------------------ */
 
-void hsp_follow_mark(struct hsp_follow *follow) {
+/* The size of a file by its name where it is another one than ours, else 0. */
+static int64_t size_of_other(const struct hsp_follow *follow, const char *suffix) {
     char name[NAME_ROOM];
-    struct stat info, named;
+    struct stat named;
+    snprintf(name, sizeof(name), "%s.ndjson%s", follow->name, suffix);
+    if (fstatat(follow->options.dirfd, name, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+        same_file(&named, &follow->info))
+        return 0;
+    return named.st_size;
+}
+
+void hsp_follow_mark(struct hsp_follow *follow) {
+    struct stat info;
     if (follow->fd < 0)
         (void)choose(follow);
     follow->due = 0;
     if (follow->fd < 0 || fstat(follow->fd, &info) != 0)
         return;
-    follow->due = info.st_size - follow->place.offset;
-    static const char *const suffixes[] = {"", ".old"};
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(name, sizeof(name), "%s.ndjson%s", follow->name, suffixes[i]);
-        /* The .old of a file that is written to was read before it. */
-        if ((i == 0 || follow->final) &&
-            fstatat(follow->options.dirfd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-            !same_file(&named, &follow->info))
-            follow->due += named.st_size;
-    }
+    const int64_t newer = size_of_other(follow, "");
+    follow->due = info.st_size - follow->place.offset + newer;
+    /* The .old of a file that is still written to was read before it. */
+    if (newer > 0 || follow->final)
+        follow->due += size_of_other(follow, ".old");
 }
 
 bool hsp_follow_is_due(const struct hsp_follow *follow) { return follow->due <= 0; }

@@ -161,11 +161,11 @@ const char *const hsp_problem_severities[HSP_SEVERITIES] = {
     "not classified", "information", "warning", "average", "high", "disaster"};
 
 /* What problem and recovery have in common; `problem` NULL: it is not known. */
-static enum hs_status set_details(struct hs_event *event, const struct hsp_line *problem,
+static enum hs_status set_details(struct hs_event *event, uint64_t problemid,
+                                  const struct hsp_line *problem,
                                   const struct hsp_line *recovery, struct hs_error *err) {
     char number[24];
-    snprintf(number, sizeof(number), "%" PRIu64,
-             recovery == NULL ? problem->eventid : recovery->problemid);
+    snprintf(number, sizeof(number), "%" PRIu64, problemid);
     enum hs_status status = hsp_told_detail(event, "event_id", number, err);
     if (status == HS_OK && recovery != NULL) {
         snprintf(number, sizeof(number), "%" PRIu64, recovery->eventid);
@@ -197,7 +197,8 @@ static enum hs_status tell(struct hsp_problems *problems, const struct hsp_told 
     told.sequence = line->eventid;
     enum hs_status status = hsp_told_event(&event, &told, err);
     if (status == HS_OK)
-        status = set_details(event, problem, recovery, err);
+        status = set_details(event, recovery == NULL ? line->eventid : line->problemid,
+                             problem, recovery, err);
     if (status == HS_OK)
         status = hsp_courier_enter(problems->courier, &event, NULL, NULL);
     hs_event_free(event);
@@ -206,15 +207,27 @@ static enum hs_status tell(struct hsp_problems *problems, const struct hsp_told 
     return status == HS_E_DATA ? HS_OK : status;
 }
 
+/* What the monitor is called, and with the host is: the problem's name, or its number
+ * where that is not known. */
+static const char *name_of(const struct hsp_line *problem, uint64_t problemid,
+                           char room[KEY_MAX]) {
+    if (*problem->name != '\0')
+        return problem->name;
+    make_key(room, PROBLEM, problemid);
+    return room;
+}
+
 static enum hs_status tell_problem(struct hsp_problems *problems,
                                    const struct hsp_line *line, struct hs_error *err) {
+    char room[KEY_MAX];
+    const char *name = name_of(line, line->eventid, room);
     const struct hsp_told told = {
         .line = line,
         .kind = HS_KIND_INCIDENT,
         .previous = HS_STATE_UP,
-        .service = line->name,
-        .name = *line->name == '\0' ? NULL : line->name,
-        .message = line->name,
+        .service = name,
+        .name = name,
+        .message = name,
     };
     return tell(problems, &told, line, NULL, err);
 }
@@ -224,21 +237,21 @@ static enum hs_status tell_recovery(struct hsp_problems *problems, const char *p
                                     const struct hsp_line *recovery,
                                     struct hs_error *err) {
     struct hsp_line line = {.name = "", .host = "", .host_name = ""};
-    char name[KEY_MAX];
+    char room[KEY_MAX];
     enum hs_status status = HS_OK;
-    make_key(name, PROBLEM, recovery->problemid);
     if (problem != NULL)
         status = hsp_line_read(&line, problem, strlen(problem), err);
-    const bool known = problem != NULL && status == HS_OK && *line.name != '\0';
+    if (status != HS_OK)
+        return status;
+    const char *name = name_of(&line, recovery->problemid, room);
     const struct hsp_told told = {
         .line = &line,
         .kind = HS_KIND_RECOVERY,
         .previous = HS_STATE_DOWN,
-        .service = known ? line.name : name,
-        .name = known ? line.name : name,
+        .service = name,
+        .name = name,
     };
-    if (status == HS_OK)
-        status = tell(problems, &told, problem == NULL ? NULL : &line, recovery, err);
+    status = tell(problems, &told, problem == NULL ? NULL : &line, recovery, err);
     hsp_line_free(&line);
     return status;
 }

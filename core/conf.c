@@ -25,6 +25,14 @@ const char *hsp_conf_path(const char *path) {
     return named != NULL && *named != '\0' ? named : HSP_DEFAULT_CONFIG;
 }
 
+enum hs_status hsp_conf_check_named(const char *path, struct hs_error *err) {
+    const char *named = hsp_conf_path(path);
+    if (path == NULL && strcmp(named, HSP_DEFAULT_CONFIG) == 0)
+        return HS_OK;
+    return access(named, R_OK) == 0 ? HS_OK
+                                    : hsp_fail_errno(err, HS_E_IO, "open %s", named);
+}
+
 /* The text while it is prepared. `out` has as many lines as the file. */
 struct scanner {
     const char *path;

@@ -26,6 +26,12 @@ void hsp_conf_guard_shared(cfg_t *cfg);
  * static or the argument. */
 const char *hsp_conf_path(const char *path);
 
+/* HS_E_IO where somebody named a file, by `path` or the environment, and it cannot be
+ * read. For those who look at a spool or change it: with the defaults instead they would
+ * do so with another spool than was meant. (An adapter had better put its event there.)
+ */
+enum hs_status hsp_conf_check_named(const char *path, struct hs_error *err) HS_MUST_CHECK;
+
 /* Parse the file at `path` into `cfg` (from cfg_init). "${" is literal. The first mistake
  * is reported as "FILE:LINE: …" in `err` (HS_E_CONFIG; HS_E_IO when the file cannot be
  * read). libConfuse has global state: a lock lets one thread parse at a time. */

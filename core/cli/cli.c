@@ -4,6 +4,7 @@
 
 #include "cli.h"
 
+#include "../conf.h"
 #include "../error.h"
 
 #include <stdarg.h>
@@ -35,6 +36,8 @@ bool hsp_cli_has_colour(void) {
 
 char *hsp_cli_find_spool(const struct hsp_cli *cli, struct hs_error *err) {
     struct hs_config *config = NULL;
+    if (hsp_conf_check_named(cli->config, err) != HS_OK)
+        return NULL;
     if (hs_config_load(&config, cli->config, err) != HS_OK)
         return NULL;
     if (hs_config_warning(config) != NULL)

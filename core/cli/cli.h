@@ -45,7 +45,7 @@ bool hsp_cli_has_colour(void);
 
 /* The spool that the configuration names, read the adapters' forgiving way (a warning
  * goes to stderr), so that what needs no endpoint works with a broken endpoint block,
- * too. free(). NULL: none can be determined. */
+ * too. free(). NULL: none can be determined, or the file that was named is not there. */
 char *hsp_cli_find_spool(const struct hsp_cli *cli, struct hs_error *err);
 
 /* Where errands are done (delivery/errand.h, docs/control.md): by the daemon that serves

@@ -8,6 +8,7 @@
 #include "check_judge.h"
 
 #include "buffer.h"
+#include "conf.h"
 #include "error.h"
 
 #include <inttypes.h>
@@ -246,6 +247,8 @@ static int check_spool(const struct hsp_thresholds *thresholds) {
     if (spool_option != NULL)
         return *spool_option == '/' ? check(thresholds, spool_option, "")
                                     : fail("--spool: not an absolute path", "");
+    if (hsp_conf_check_named(config, &err) != HS_OK)
+        return fail(err.text, "");
     if (hs_config_load(&settings, config, &err) != HS_OK)
         return fail(err.text, "");
     const char *warning = hs_config_warning(settings);

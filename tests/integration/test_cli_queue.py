@@ -497,6 +497,19 @@ def test_wrong_configuration(full):
     assert done.returncode == 78 and re.search(r"hookspool.conf:\d+", done.stderr), done
 
 
+@pytest.mark.parametrize("verb", [("status",), ("list",), ("retry", "--all"), ("init",),
+                                  ("pause", "main")], ids=lambda verb: verb[0])
+def test_a_named_configuration_has_to_be_there(hooks, verb):
+    """The default spool is not the one that was meant."""
+    missing = hooks.folder / "hoockspool.conf"
+    for named in (("-c", missing), ()):
+        done = programs.run(programs.CONTROL, *named, *verb,
+                            env={"HOOKSPOOL_CONFIG": str(missing)})
+        assert done.returncode == 2 and not done.stdout, done
+        assert done.stderr == (f"hookspool: {verb[0]}: open {missing}: "
+                               "No such file or directory\n"), done
+
+
 def test_progress_on_a_terminal(mortal, receiver):
     """A bar, wiped at the end; none in a pipe."""
     make_dead(mortal, receiver, 3000, monitors=50)

@@ -166,7 +166,13 @@ static enum hs_status set_details(struct hs_event *event, uint64_t problemid,
                                   const struct hsp_line *recovery, struct hs_error *err) {
     char number[24];
     snprintf(number, sizeof(number), "%" PRIu64, problemid);
-    enum hs_status status = hsp_told_detail(event, "event_id", number, err);
+    enum hs_status status =
+        hsp_told_detail(event, "type", recovery == NULL ? "PROBLEM" : "RECOVERY", err);
+    if (status == HS_OK)
+        status = hsp_told_detail(event, "state",
+                                 recovery == NULL ? "PROBLEM" : "RESOLVED", err);
+    if (status == HS_OK)
+        status = hsp_told_detail(event, "event_id", number, err);
     if (status == HS_OK && recovery != NULL) {
         snprintf(number, sizeof(number), "%" PRIu64, recovery->eventid);
         status = hsp_told_detail(event, "recovery_event_id", number, err);

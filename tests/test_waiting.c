@@ -8,6 +8,7 @@
 #include "fixture.h"
 #include "scratch.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -75,6 +76,7 @@ static void check_refused(const struct hsp_entry *entry, enum hs_status expected
     if (strstr(err.text, "queue/one/00/0000000000000005.") == NULL ||
         strstr(err.text, why) == NULL)
         fail_msg("\"%s\" does not name the file or \"%s\"", err.text, why);
+    assert_int_equal(err.sys_errno == ENOENT, strcmp(why, "No such file") == 0);
 }
 
 /* The time at which a file was written. */

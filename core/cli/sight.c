@@ -65,9 +65,13 @@ static enum hs_status show_waiting(struct hsp_sight *sight, int dirfd,
     const struct hsp_endpoint queue = {.queue_fd = dirfd};
     struct hsp_waiting waiting = {0};
     struct hs_error failure = {0};
-    if (hsp_waiting_read(&waiting, &queue, &sight->entry, &failure) != HS_OK)
-        return failure.sys_errno == ENOENT ? HS_OK
-                                           : show_fault(sight, visit, failure.text, err);
+    if (hsp_waiting_read(&waiting, &queue, &sight->entry, &failure) != HS_OK) {
+        /* The file stands in front, and is shown beside. */
+        const char *why = strstr(failure.text, ": ");
+        return failure.sys_errno == ENOENT
+                   ? HS_OK
+                   : show_fault(sight, visit, why != NULL ? why + 2 : failure.text, err);
+    }
     sight->since_ms = waiting.put_utc_ms;
     sight->uid = waiting.uid;
     take_event(sight, &waiting.event);

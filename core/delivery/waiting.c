@@ -17,11 +17,9 @@
 #define HEAD_MAX 64        /* version and "from" line of an own copy */
 #define LINE_MAX_BYTES 128 /* the "event" line */
 
-static enum hs_status fail_read(const struct hsp_endpoint *endpoint, const char *path,
-                                struct hs_error *err) {
+static enum hs_status fail_read(struct hs_error *err) {
     bool passing = errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EIO;
-    return hsp_fail_errno(err, passing ? HS_E_IO : HS_E_DATA, "read queue/%s/%s",
-                          endpoint->name, path);
+    return hsp_fail_errno(err, passing ? HS_E_IO : HS_E_DATA, "read");
 }
 
 /* A file that was an adapter's. */
@@ -68,13 +66,13 @@ static enum hs_status read_by_name(struct hsp_waiting *waiting,
         size_t length = 0;
         waiting->bytes =
             hsp_read_file(endpoint->queue_fd, path, FILE_MAX, &length, &info);
-        status = waiting->bytes == NULL ? fail_read(endpoint, path, err)
+        status = waiting->bytes == NULL ? fail_read(err)
                                         : open_whole(waiting, length, &info, err);
     } else {
         int fd = openat(endpoint->queue_fd, path,
                         O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &info) != 0)
-            status = fail_read(endpoint, path, err);
+            status = fail_read(err);
         else if (!S_ISREG(info.st_mode))
             status = hsp_fail(err, HS_E_DATA, "not a regular file");
         else
@@ -113,7 +111,10 @@ enum hs_status hsp_waiting_read_copy(struct hsp_waiting *waiting,
     if (status == HS_OK)
         return HS_OK;
     hsp_waiting_free(waiting);
-    return hsp_fail(err, status, "queue/%s/%s: %s", endpoint->name, path, failure.text);
+    hsp_fail(err, status, "queue/%s/%s: %s", endpoint->name, path, failure.text);
+    if (err != NULL)
+        err->sys_errno = failure.sys_errno;
+    return status;
 }
 
 void hsp_waiting_free(struct hsp_waiting *waiting) {

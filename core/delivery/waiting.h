@@ -20,7 +20,7 @@ struct hsp_waiting {
 
 /* Read and check it, body and all: an adapter may still have its file open, so what is
  * signed is what was checked. End it with hsp_waiting_free. HS_E_DATA: it cannot be used,
- * now or later; HS_E_IO, HS_E_NOMEM: perhaps later. */
+ * now or later, sys_errno ENOENT: it is gone; HS_E_IO, HS_E_NOMEM: perhaps later. */
 enum hs_status hsp_waiting_read(struct hsp_waiting *waiting,
                                 const struct hsp_endpoint *endpoint,
                                 const struct hsp_entry *entry,

@@ -164,6 +164,18 @@ def test_list_names_whatever_lies_there(full):
         assert row.split()[3] == ("0s" if "no\ufffd" in row else "-"), row
 
 
+def test_list_while_events_go_out(hooks, receiver):
+    """What has gone between the look at its folder and the look at it is no fault."""
+    hooks.endpoint(receiver=receiver).init()
+    hooks.control("pause", "main")
+    hooks.start()
+    hooks.generate(3000, batch=500)
+    wait_for("they wait", lambda: hooks.endpoint_status().get("pending") == 3000)
+    hooks.control("resume", "main")
+    while hooks.waiting():
+        assert [n for n in listed(hooks) if n["cause"]] == []
+
+
 def test_list_ends_with_its_reader(full):
     """As `hookspool list | head`: no complaint."""
     done = subprocess.run(["bash", "-c", "set -o pipefail; \"$@\" | head -n 1; exit 0",

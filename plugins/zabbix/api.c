@@ -262,7 +262,8 @@ enum hs_status hsp_api_open(struct hsp_api **api, const struct hsp_api_options *
     if (made == NULL)
         return hsp_fail(err, HS_E_NOMEM, "make a request: out of memory");
     made->options = options;
-    made->curl = curl_easy_init();
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
+        made->curl = curl_easy_init();
     enum hs_status status =
         made->curl == NULL ? hsp_fail(err, HS_E_NOMEM, "make a request: out of memory")
                            : set_url(made, err);
@@ -287,6 +288,7 @@ void hsp_api_close(struct hsp_api *api) {
     curl_slist_free_all(api->with_token);
     curl_easy_cleanup(api->curl);
     hsp_buffer_free(&api->answer);
+    curl_global_cleanup();
     free(api->url);
     free(api);
 }

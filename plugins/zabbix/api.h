@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Zabbix's API: JSON-RPC 2.0 over HTTP, with a token. The one place for Zabbix that links
  * libcurl. From 6.4 on the token goes into a header, before that into the request.
- * Source: Zabbix' manual, chapter "API". One thread. */
+ * Source: Zabbix' manual, chapter "API". One thread, and one handle at a time. */
 #ifndef HSP_API_H
 #define HSP_API_H
 

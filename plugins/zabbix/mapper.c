@@ -10,7 +10,6 @@
 #include "listing.h"
 #include "options.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -311,14 +310,8 @@ static int run(void) {
 }
 
 int main(int argc, char **argv) {
-    int code = read_options(argc, argv);
+    const int code = read_options(argc, argv);
     if (code >= 0)
         return code;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        say("start libcurl: it cannot be");
-        return EX_SOFTWARE;
-    }
-    code = run();
-    curl_global_cleanup();
-    return code;
+    return run();
 }

@@ -49,12 +49,14 @@ def unit(folder):
 
 def test_systemd_accepts_all_units(folder):
     paths = [staged(folder, path.name) for path in units.UNIT.parent.iterdir()]
-    assert len(paths) == 3 and str(programs.DAEMON) in (folder / units.UNIT.name).read_text()
+    assert len(paths) == 6 and str(programs.DAEMON) in (folder / units.UNIT.name).read_text()
     done = tool("systemd-analyze", "verify", *paths, MANPATH=str(PREFIX / "share" / "man"))
     assert done.returncode == 0 and done.stderr == "" and done.stdout == "", done
 
 
-@pytest.mark.parametrize("name", [units.UNIT.name, "hookspool-prometheus.service"])
+@pytest.mark.parametrize("name", [units.UNIT.name, "hookspool-prometheus.service",
+                                  "hookspool-zabbix-export.service",
+                                  "hookspool-zabbix-map.service"])
 def test_exposure(folder, name):
     done = tool("systemd-analyze", "security", "--offline=yes", staged(folder, name))
     found = re.search(rf"Overall exposure level for {name}: ([\d.]+) ", done.stdout)

@@ -32,8 +32,10 @@ static const struct tally {
     {"waiting", "waiting there already"},
     {"missing", "gone meanwhile"},
     {"corrupt", "could not be read, moved to corrupt/"},
+    {"full", "and those after them left alone: the queue is full (max_queued)"},
 };
 #define TALLY_COUNT (sizeof tallies / sizeof *tallies)
+#define FULL (TALLY_COUNT - 1)
 
 struct act {
     const struct hsp_cli *cli;
@@ -57,10 +59,14 @@ static void begin_group(struct act *act) {
 
 static void add_counts(struct act *act, json_object *answer) {
     json_object *events = NULL, *value = NULL;
+    int64_t full = act->counts[FULL];
     json_object_object_get_ex(answer, "events", &events);
     for (size_t i = 0; i < TALLY_COUNT; i++)
         if (json_object_object_get_ex(events, tallies[i].key, &value))
             act->counts[i] += json_object_get_int64(value);
+    /* What came next might find room again, and overtake what found none. */
+    if (act->counts[FULL] > full)
+        snprintf(act->refused, sizeof act->refused, "%s", act->endpoint);
 }
 
 /* What is said no to for one endpoint need not hold for the next. */

@@ -17,6 +17,7 @@ enum hsp_tally {
     HSP_TALLY_WAITING, /* waits already */
     HSP_TALLY_MISSING, /* no such event */
     HSP_TALLY_CORRUPT, /* could not be read: moved to corrupt/ */
+    HSP_TALLY_FULL,    /* no room in the queue: left alone */
     HSP_TALLY_COUNT
 };
 

@@ -18,8 +18,8 @@
 
 #define NAMES_MAX 256
 
-static const char *const tally_names[HSP_TALLY_COUNT] = {"done",    "stale",   "busy",
-                                                         "waiting", "missing", "corrupt"};
+static const char *const tally_names[HSP_TALLY_COUNT] = {
+    "done", "stale", "busy", "waiting", "missing", "corrupt", "full"};
 
 static void answer_tallies(struct hsp_errand *errand) {
     char json[256];
@@ -160,6 +160,14 @@ static bool is_stale(const struct hsp_flusher *flusher, const struct hsp_errand 
            is_beyond(target, entry->object, newest);
 }
 
+/* Beyond these limits it would be dead at once, or another would. */
+static bool has_room(const struct hsp_endpoint *target) {
+    int64_t count = (int64_t)(hsp_queue_count(target->queue) - target->dying);
+    return count < target->settings->max_queued &&
+           hsp_queue_bytes(target->queue) - target->dying_bytes <
+               target->settings->max_queued_bytes;
+}
+
 static enum hsp_tally revive(struct hsp_flusher *flusher, struct hsp_errand *errand,
                              struct hsp_endpoint *target, const char *name) {
     struct hsp_entry entry = {0};
@@ -168,6 +176,8 @@ static enum hsp_tally revive(struct hsp_flusher *flusher, struct hsp_errand *err
         return HSP_TALLY_MISSING;
     if (!is_forced(errand) && is_stale(flusher, errand, target, &entry))
         return HSP_TALLY_STALE;
+    if (!has_room(target))
+        return HSP_TALLY_FULL;
     enum hsp_hold hold = make_place(flusher, errand, target, &entry);
     if (hold != HSP_HOLD_DONE)
         return tally_of(hold);
@@ -239,6 +249,10 @@ static enum hsp_tally transfer(struct hsp_flusher *flusher, struct hsp_errand *e
     if (!is_forced(errand) && is_stale(flusher, errand, target, &entry)) {
         hsp_queue_release(errand->endpoint->queue, &entry);
         return HSP_TALLY_STALE;
+    }
+    if (!has_room(target)) {
+        hsp_queue_release(errand->endpoint->queue, &entry);
+        return HSP_TALLY_FULL;
     }
     hold = make_place(flusher, errand, target, &entry);
     if (hold != HSP_HOLD_DONE) {

@@ -324,6 +324,27 @@ def test_retry_of_waiting_events_sends_them_now(hooks, receiver):
     wait_for("it", lambda: receiver.accepted())
 
 
+@pytest.mark.parametrize("verb", [("retry", "-e", "main"), ("move", "main", "other")],
+                         ids=["retry", "move"])
+def test_no_more_than_the_queue_takes(hooks, receiver, verb):
+    """What the queue has no room for stays where it is, and nothing overtakes it."""
+    for name in ("main", "other"):
+        hooks.endpoint(name, receiver=receiver, max_queued=80, **MORTAL)
+    hooks.init()
+    hooks.start()
+    receiver.answer(status=422)
+    hooks.generate(200, monitors=10, batch=200)
+    wait_for("letters", lambda: len(hooks.dead()) == len(hooks.dead("other")) == 200)
+    for name in ("main", "other"):
+        hooks.control("pause", name)
+    before = hooks.journal("dead")
+    done = hooks.control(*verb)
+    assert done.returncode == 1 and "the queue is full (max_queued)" in done.stdout, done
+    assert counted(done)[{"retry": "retried", "move": "moved"}[verb[0]]] == 80, done
+    assert len(hooks.dead()) == 120 and len(hooks.dead("other")) == 200
+    assert hooks.journal("dead") == before
+
+
 @pytest.mark.parametrize("served", [True, False], ids=["daemon", "none"])
 def test_drop(mortal, receiver, served):
     ids = make_dead(mortal, receiver, 40, monitors=4)
@@ -597,7 +618,7 @@ def test_control_socket_in_many_pieces(mortal):
     told = [json.loads(line) for line in answers.splitlines()]
     assert told[0]["status"] and told[4]["status"]
     assert told[1]["events"] == {"done": 0, "stale": 0, "busy": 0, "waiting": 0,
-                                 "missing": 1, "corrupt": 0}
+                                 "missing": 1, "corrupt": 0, "full": 0}
     assert "unknown verb" in told[2]["error"] and "nobody" in told[3]["error"]
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(path)

@@ -124,6 +124,16 @@ static enum hs_status visit(void *context, const struct hsp_sight *sight, size_t
     return HS_OK;
 }
 
+/* `log` picks by id; the number of an event has a key of its own in the journal. */
+static void print_way_on(const char *id) {
+    bool is_number = strspn(id, "0123456789") == strlen(id);
+    fprintf(stderr,
+            "hookspool: show: %s is not in the spool; what became of it says the "
+            "journal: hookspool log %s%s%s\n",
+            id, is_number ? "--json | grep '\"sequence\":" : "--id ", id,
+            is_number ? ",'" : "");
+}
+
 static int do_show(const struct hsp_cli *cli) {
     static const bool places[HSP_PLACE_COUNT] = {true, true, true, false};
     struct hs_error err = {0};
@@ -143,10 +153,7 @@ static int do_show(const struct hsp_cli *cli) {
         return hsp_cli_complain(cli, &err);
     if (showing.count > 0)
         return 0;
-    fprintf(stderr,
-            "hookspool: show: not in the spool; what became of it says the journal: "
-            "hookspool log --id %s\n",
-            cli->operands[0]);
+    print_way_on(cli->operands[0]);
     return HSP_EXIT_PARTLY;
 }
 

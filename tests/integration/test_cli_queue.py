@@ -213,6 +213,12 @@ def test_show(mortal, receiver):
     assert body.stdout == receiver.requests[0].raw
     unknown = mortal.control("show", "018d0e5c-0000-7000-8000-000000000001")
     assert unknown.returncode == 1 and "hookspool log --id" in unknown.stderr
+    assert mortal.control("drop", "1").returncode == 0
+    gone = mortal.control("show", "1")
+    command = gone.stderr.partition("the journal: hookspool ")[2].strip()
+    assert gone.returncode == 1 and command == "log --json | grep '\"sequence\":1,'"
+    lines = mortal.control("log", "--json").stdout.splitlines()
+    assert [json.loads(n)["what"] for n in lines if '"sequence":1,' in n] == ["dead", "removed"]
 
 
 WRONG = (

@@ -204,7 +204,7 @@ static void test_judge(void **state) {
         "'sent_main'=17c;;;0 'failed_main'=3c;;;0 'rate_main'=4%;;;0;100 "
         "'pending_second'=0;100;;0 'age_second'=0s;300;3600;0 'dead_second'=0;0;;0 "
         "'sent_second'=0c;;;0 'failed_second'=0c;;;0 'incoming'=0;100;1000;0 "
-        "'incoming_age'=0s;60;300;0 'corrupt'=3c;0;;0 'space'=50.0%;10:;5:;0;100");
+        "'incoming_age'=0s;60;300;0 'corrupt'=3;0;;0 'space'=50.0%;10:;5:;0;100");
     hsp_result_free(&result);
     judge(&result, WHOLE, "second");
     assert_int_equal(result.count, 2);

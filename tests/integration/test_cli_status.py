@@ -59,7 +59,7 @@ def table(hooks, *args, **options):
 
 def test_table(hooks, spool):
     shown = status({
-        "main": {"pending": 3, "oldest_at": Ago(185), "next_attempt_at": Ago(-30),
+        "main": {"pending": 3, "oldest_at": Ago(185.9), "next_attempt_at": Ago(-30),
                  "last_error": "HTTP 500: no \u00fc", "rate_limit": 1000},
         "a-rather-long-endpoint-name": {"rate_limit": 0, "sent": 123456789}}, corrupt=2)
     with FakeDaemon(spool, shown):

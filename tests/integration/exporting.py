@@ -101,11 +101,11 @@ class Exporter:
         assert not check or done.returncode == 0, done
         return done
 
-    def start(self, *options, env=None, wait=True):
+    def start(self, *options, env=None, wait=True, preexec=None):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.command(*options), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd="/", env=programs.environment(env))
+                cwd="/", env=programs.environment(env), preexec_fn=preexec)
         if wait:  # its very first look decides what is new
             wait_for("it has begun", self.has_begun)
         return self.process

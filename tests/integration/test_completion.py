@@ -58,9 +58,12 @@ def test_verbs():
 
 
 @pytest.mark.parametrize("name", ["hookspool", "hookspoold", "hookspool-notify",
-                                  "check_hookspool"])
+                                  "check_hookspool", "hookspool-zabbix-export",
+                                  "hookspool-zabbix-map"])
 def test_options_are_those_of_help(name):
-    path = {"hookspool": programs.CONTROL, "hookspoold": programs.DAEMON,
+    path = {**{n: programs.BINDIR / n for n in ("hookspool-zabbix-export",
+                                                "hookspool-zabbix-map")},
+            "hookspool": programs.CONTROL, "hookspoold": programs.DAEMON,
             "hookspool-notify": programs.NOTIFY, "check_hookspool": CHECK}[name]
     expected = options(path)
     assert "--version" in expected and complete(path, "-") == expected

@@ -15,6 +15,7 @@ import time
 import pytest
 
 import programs
+import units
 from exporting import EXPORT, Exporter, problem, recovery, value
 from spool import wait_for
 
@@ -467,6 +468,28 @@ def test_an_idle_one_does_nothing(exporter):
         with open(f"/proc/{exporter.process.pid}/status", encoding="ascii") as file:
             return sum(int(n.split()[1]) for n in file if "ctxt_switches" in n)
     wait_for("it is idle", lambda: (switches(), time.sleep(1.5))[0] == switches())
+    exporter.stop()
+
+
+def keys_of(unit):
+    return dict(units.settings(units.UNIT.with_name(unit)))
+
+
+@pytest.mark.skipif(programs.SANITIZED, reason="sanitizers make calls of their own")
+def test_it_works_within_the_filter_of_its_unit(exporter):
+    """Which is that of hookspoold's."""
+    for unit in ("hookspool-zabbix-export.service", "hookspool-zabbix-map.service"):
+        filters = [v for k, v in units.settings(units.UNIT.with_name(unit))
+                   if k == "SystemCallFilter"]
+        assert filters == units.values("SystemCallFilter")
+    assert keys_of("hookspool-zabbix-export.service")["User"] == "zabbix"
+    exporter.start(preexec=units.Filter().load)
+    writer = exporter.writer()
+    writer.lines(problem(1), recovery(2, 1))
+    exporter.wait_told(2)
+    writer.rotate()
+    writer.lines(recovery(4, 3))
+    exporter.wait_told(3)
     exporter.stop()
 
 

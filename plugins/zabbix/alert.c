@@ -21,10 +21,10 @@
 #define FUTURE_S 300   /* clocks may differ by that much */
 #define COUNT_MAX INT64_C(9007199254740992)
 
-const char *hsp_alert_tag(const struct hsp_alert *alert, const char *name) {
-    const size_t count = alert->tags ? json_object_array_length(alert->tags) : 0;
+static const char *find_tag(json_object *tags, const char *name) {
+    const size_t count = tags ? json_object_array_length(tags) : 0;
     for (size_t i = 0; i < count; i++) {
-        json_object *row = json_object_array_get_idx(alert->tags, i);
+        json_object *row = json_object_array_get_idx(tags, i);
         json_object *tag, *value;
         if (json_object_object_get_ex(row, "tag", &tag) &&
             json_object_object_get_ex(row, "value", &value) &&
@@ -36,17 +36,21 @@ const char *hsp_alert_tag(const struct hsp_alert *alert, const char *name) {
     return NULL;
 }
 
+const char *hsp_alert_tag(const struct hsp_alert *alert, const char *name) {
+    return find_tag(alert->tags, name);
+}
+
 /* Tags that are no proper array of objects are none: a message may be cut. */
-static void read_tags(struct hsp_alert *alert, const struct hsp_message *message) {
-    const char *text = hsp_message_get(message, "tags_json");
+static json_object *read_tags(const struct hsp_message *message, const char *key) {
+    const char *text = hsp_message_get(message, key);
     json_object *tags = text ? hsp_json_parse(text, strlen(text), NULL) : NULL;
     bool good = json_object_is_type(tags, json_type_array);
     for (size_t i = 0; good && i < json_object_array_length(tags); i++)
         good = json_object_is_type(json_object_array_get_idx(tags, i), json_type_object);
     if (good)
-        alert->tags = tags;
-    else
-        json_object_put(tags);
+        return tags;
+    json_object_put(tags);
+    return NULL;
 }
 
 /* Which event
@@ -184,21 +188,30 @@ static int64_t time_of(const struct hsp_alert *alert, const struct hsp_message *
     return time_s <= now_s + FUTURE_S ? time_s : -1;
 }
 
+/* A measured value. A tag has that of its event's moment, so when all is well again it is
+ * the recovery's own tags that count. */
+static const char *measured(const struct hsp_alert *alert,
+                            const struct hsp_message *message, const char *tag) {
+    const char *value =
+        find_tag(alert->state == HS_STATE_DOWN ? alert->tags : alert->own_tags, tag);
+    return value ? value : hsp_message_get(message, tag + sizeof(TAG) - 1);
+}
+
 static void map_numbers(struct hsp_alert *alert, const struct hsp_message *message,
                         int64_t now_s) {
     int64_t *numbers = alert->numbers;
     const bool over =
         *alert->type == 'R' && hsp_message_get(message, "recovery_event_id");
     const char *event = hsp_message_get(message, over ? "recovery_event_id" : "event_id");
-    const char *seconds = chosen(alert, message, TAG "response_time", "response_time");
-    const char *ms = chosen(alert, message, TAG "response_time_ms", "response_time_ms");
+    const char *ms = measured(alert, message, TAG "response_time_ms");
     numbers[HS_NUMBER_TIME] = numbers[HS_NUMBER_ORDER_TIME] =
         time_of(alert, message, now_s);
     numbers[HS_NUMBER_ORDER_SEQUENCE] = hsp_reading_whole(event, 0, COUNT_MAX);
     numbers[HS_NUMBER_RESPONSE_TIME_MS] =
-        ms ? hsp_reading_response_ms(ms, 1) : hsp_reading_response_ms(seconds, 1000);
+        ms ? hsp_reading_response_ms(ms, 1)
+           : hsp_reading_response_ms(measured(alert, message, TAG "response_time"), 1000);
     numbers[HS_NUMBER_STATUS_CODE] =
-        hsp_reading_status_code(chosen(alert, message, TAG "status_code", "status_code"));
+        hsp_reading_status_code(measured(alert, message, TAG "status_code"));
     if (alert->state == HS_STATE_DOWN)
         numbers[HS_NUMBER_CONSECUTIVE_FAILURES] =
             hsp_reading_whole(hsp_message_get(message, "failures"), 1, COUNT_MAX);
@@ -241,7 +254,8 @@ enum hs_status hsp_alert_map(struct hsp_alert *alert, const struct hsp_message *
     struct hsp_alert made = {0};
     for (size_t i = 0; i < HS_NUMBER_COUNT; i++)
         made.numbers[i] = -1;
-    read_tags(&made, message);
+    made.tags = read_tags(message, "tags_json");
+    made.own_tags = read_tags(message, "recovery_tags_json");
     map_kind(&made, message, rules);
     map_texts(&made, message, rules);
     map_numbers(&made, message, rules->now_s);
@@ -256,6 +270,7 @@ enum hs_status hsp_alert_map(struct hsp_alert *alert, const struct hsp_message *
 
 void hsp_alert_free(struct hsp_alert *alert) {
     json_object_put(alert->tags);
+    json_object_put(alert->own_tags);
     free(alert->fold_key);
     free(alert->plain);
     *alert = (struct hsp_alert){0};

@@ -26,7 +26,8 @@ struct hsp_alert {
     const char *type; /* "PROBLEM", "RECOVERY", "UPDATE", "TEST", "PLAIN" */
     const char *texts[HS_TEXT_COUNT];
     int64_t numbers[HS_NUMBER_COUNT];
-    json_object *tags; /* an array of {"tag", "value"}; NULL: none */
+    json_object *tags;     /* an array of {"tag", "value"}; NULL: none */
+    json_object *own_tags; /* the same of the recovery's event */
     char *fold_key;
     char *plain; /* a plain message without its markup */
 };

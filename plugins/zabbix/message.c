@@ -140,8 +140,10 @@ static enum hs_status take_line(struct parser *parser, const char *line, size_t 
     struct hsp_message *message = parser->message;
     const size_t key = hsp_message_key(line);
     const bool is_text = is_one_of(line, key, text_keys, COUNT(text_keys));
-    if (key > 0 && (is_text || !parser->in_texts)) {
-        parser->in_texts = parser->in_texts || is_text;
+    if (key > 0 && !parser->in_texts && !is_text)
+        return add(message, line, key, length, &parser->open, err);
+    if (is_text && find(message, line, key) == NULL) {
+        parser->in_texts = true;
         return add(message, line, key, length, &parser->open, err);
     }
     if (!parser->open)

@@ -24,7 +24,7 @@
 #define FINISH_US (50 * MS_US)      /* that an event may be held for its last fields */
 #define FINISH_PAUSE_US (5 * MS_US) /* between two looks at it */
 #define STOP_MORE_US (1000 * MS_US) /* that a stop waits for a step to end */
-#define LATE_US (2000 * MS_US)      /* a tick this much late means that we were stopped */
+#define LATE_US (2000 * MS_US)      /* a tick this late, or two, means we were stopped */
 
 struct hsp_outbox {
     struct hsp_outbox_options options;
@@ -211,8 +211,10 @@ static void tick(struct hsp_outbox *box) {
     const int64_t late = now - box->tick_at_us;
     if (late < 0 || box->options.tick == NULL)
         return;
-    box->tick_at_us = now + box->options.tick_ms * MS_US;
-    box->options.tick(box->options.context, late > LATE_US ? late : 0);
+    const int64_t tick_us = box->options.tick_ms * MS_US;
+    const int64_t bound_us = 2 * tick_us < LATE_US ? 2 * tick_us : LATE_US;
+    box->tick_at_us = now + tick_us;
+    box->options.tick(box->options.context, late > bound_us ? late : 0);
 }
 
 static void *run(void *argument) {
@@ -309,8 +311,10 @@ bool hsp_outbox_flush(struct hsp_outbox *outbox, int64_t timeout_ms) {
     const uint64_t added = outbox->added;
     outbox->hurry = outbox->queue.first != NULL; /* a status alone counts, too */
     pthread_cond_signal(&outbox->work);
-    const bool put =
-        wait_counter(outbox, &outbox->put, added, &outbox->spool_failing, timeout_ms);
+    const bool put = wait_counter(outbox, &outbox->put, added, &outbox->spool_failing,
+                                  outbox->stuck ? 0 : timeout_ms);
+    if (!put && !outbox->spool_failing)
+        outbox->stuck = true;
     pthread_mutex_unlock(&outbox->lock);
     return put;
 }

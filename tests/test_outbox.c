@@ -29,6 +29,7 @@ static struct hs_config *config;
 static struct hsp_outbox *box;
 static const char *state_path;
 static atomic_int ticks, asked;
+static atomic_llong paused_us;
 static atomic_bool held; /* a tick waits for `hold` */
 static pthread_mutex_t hold = PTHREAD_MUTEX_INITIALIZER;
 static int finish_after; /* looks at an event until it is ready */
@@ -54,8 +55,9 @@ static size_t count_log(const char *text) {
 
 static void take_tick(void *context, int64_t pause_us) {
     (void)context;
-    (void)pause_us;
     ticks++;
+    if (pause_us > 0)
+        paused_us += pause_us;
     held = pthread_mutex_trylock(&hold) != 0;
     if (held)
         pthread_mutex_lock(&hold);
@@ -104,6 +106,7 @@ static int setup(void **state) {
     static char state_buffer[SCRATCH_PATH_MAX];
     snprintf(state_buffer, sizeof(state_buffer), "%s", scratch_path("state"));
     state_path = state_buffer;
+    paused_us = 0;
     ticks = asked = finish_after = 0;
     log_text[0] = '\0';
     return 0;
@@ -407,10 +410,13 @@ static void test_slow_disk(void **state) {
     const int64_t began_us = hsp_clock_now().running_us;
     for (int i = 2; i < 12; i++)
         assert_false(hsp_outbox_wait(box, add(i, NULL, NULL), 1000));
+    assert_false(hsp_outbox_flush(box, WAIT_MS));
     assert_true(hsp_clock_now().running_us - began_us < 1000000);
     pthread_mutex_unlock(&hold);
-    assert_true(hsp_outbox_flush(box, WAIT_MS));
+    for (int i = 0; i < 1000 && !hsp_outbox_flush(box, WAIT_MS); i++)
+        usleep(20000);
     assert_true(hsp_outbox_wait(box, add(12, NULL, NULL), WAIT_MS));
+    assert_true(paused_us >= 50000); /* for 100 ms nothing could be heard */
     assert_int_equal(stop_box(WAIT_MS), 0);
 }
 

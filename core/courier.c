@@ -8,15 +8,13 @@
 #include "crash.h"
 #include "error.h"
 #include "event.h"
-#include "monitor.h"
 #include "record.h"
 #include "spool.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define REPEAT_US INT64_C(60000000) /* between two equal complaints */
-#define PUT_EVENTS 1000             /* of one spool file */
+#define PUT_EVENTS 1000 /* of one spool file */
 #define PUT_BYTES (4 * 1024 * 1024)
 
 static void say(const struct hsp_courier *courier, enum hsp_outbox_level level,
@@ -24,27 +22,19 @@ static void say(const struct hsp_courier *courier, enum hsp_outbox_level level,
     courier->options->log(courier->options->context, level, line);
 }
 
-/* The first time, when the reason changes, and once a minute. */
 static void complain(const struct hsp_courier *courier, struct hsp_complaint *complaint,
                      const struct hs_error *err, const char *what) {
     char line[sizeof(err->text) + 160];
-    const int64_t now = hsp_clock_now().running_us;
-    if (complaint->last.status == err->status &&
-        complaint->last.sys_errno == err->sys_errno &&
-        now < complaint->said_us + REPEAT_US)
+    if (!hsp_complaint_due(complaint, err))
         return;
-    complaint->last = *err;
-    complaint->said_us = now;
     snprintf(line, sizeof(line), "%s; %s", err->text, what);
     say(courier, HSP_OUTBOX_ERROR, line);
 }
 
 static void works_again(const struct hsp_courier *courier,
                         struct hsp_complaint *complaint, const char *what) {
-    if (complaint->last.status == HS_OK)
-        return;
-    complaint->last.status = HS_OK;
-    say(courier, HSP_OUTBOX_NOTICE, what);
+    if (hsp_complaint_over(complaint))
+        say(courier, HSP_OUTBOX_NOTICE, what);
 }
 
 static enum hs_status enter(struct hsp_courier *courier, struct hs_event **event,

@@ -5,14 +5,9 @@
 #ifndef HSP_COURIER_H
 #define HSP_COURIER_H
 
+#include "complaint.h"
 #include "outbox.h"
 #include "statefile.h"
-
-/* What was said last of something that fails. */
-struct hsp_complaint {
-    struct hs_error last; /* status HS_OK: it works */
-    int64_t said_us;
-};
 
 struct hsp_courier {
     const struct hsp_outbox_options *options; /* borrowed */

@@ -86,19 +86,25 @@ const char *hsp_statelog_edge(const struct hsp_statelog *log, size_t index,
 
 /* As text */
 
-static void print_set(const char *key, void *value, void *context) {
-    struct hsp_buffer *out = context;
-    hsp_buffer_print(out, "set %zu %zu\n%s%s\n", strlen(key), strlen(value), key,
-                     (const char *)value);
+void hsp_statelog_print_set(struct hsp_buffer *out, const char *key, const char *value) {
+    hsp_buffer_print(out, "set %zu %zu\n%s%s\n", strlen(key), strlen(value), key, value);
 }
 
-static void print_edge(struct hsp_buffer *out, const char *bytes, size_t length) {
+static void print_set(const char *key, void *value, void *context) {
+    hsp_statelog_print_set(context, key, value);
+}
+
+void hsp_statelog_print_edge(struct hsp_buffer *out, const char *bytes, size_t length) {
     hsp_buffer_print(out, "edge %zu\n", length);
     hsp_buffer_append(out, bytes, length);
     hsp_buffer_append(out, "\n", 1);
 }
 
-static void print_group(struct hsp_buffer *out, const struct hsp_buffer *content) {
+void hsp_statelog_print_done(struct hsp_buffer *out, uint64_t count) {
+    hsp_buffer_print(out, "done %" PRIu64 "\n", count);
+}
+
+void hsp_statelog_print_group(struct hsp_buffer *out, const struct hsp_buffer *content) {
     hsp_buffer_print(out, "group %zu %016" PRIx64 "\n", content->length,
                      hsp_hash(content->data, content->length));
     hsp_buffer_append(out, content->data, content->length);
@@ -115,7 +121,7 @@ enum hs_status hsp_statelog_set(struct hsp_statelog *log, const char *key,
     }
     const enum hs_status status = set_value(log, key, value, strlen(value), err);
     if (status == HS_OK)
-        print_set(key, (void *)value, &log->changes);
+        hsp_statelog_print_set(&log->changes, key, value);
     return status;
 }
 
@@ -123,13 +129,13 @@ enum hs_status hsp_statelog_push(struct hsp_statelog *log, const void *bytes,
                                  size_t length, struct hs_error *err) {
     const enum hs_status status = add_edge(log, bytes, length, err);
     if (status == HS_OK)
-        print_edge(&log->changes, bytes, length);
+        hsp_statelog_print_edge(&log->changes, bytes, length);
     return status;
 }
 
 void hsp_statelog_pop(struct hsp_statelog *log, size_t count) {
     drop_edges(log, count);
-    hsp_buffer_print(&log->changes, "done %zu\n", count);
+    hsp_statelog_print_done(&log->changes, count);
 }
 
 /* Reading */
@@ -267,18 +273,18 @@ enum hs_status hsp_statelog_read(struct hsp_statelog *log, const char *text,
 }
 
 void hsp_statelog_print_changes(struct hsp_statelog *log, struct hsp_buffer *out) {
-    print_group(out, &log->changes);
+    hsp_statelog_print_group(out, &log->changes);
 }
 
 void hsp_statelog_print_all(const struct hsp_statelog *log, struct hsp_buffer *out) {
     struct hsp_buffer content = {0};
     hsp_table_walk(&log->values, print_set, &content);
     for (size_t i = 0; i < log->count; i++)
-        print_edge(&content, log->edges[log->first + i].bytes,
-                   log->edges[log->first + i].length);
+        hsp_statelog_print_edge(&content, log->edges[log->first + i].bytes,
+                                log->edges[log->first + i].length);
     hsp_buffer_append(out, HSP_STATELOG_MAGIC, strlen(HSP_STATELOG_MAGIC));
     if (content.length > 0 || content.failed)
-        print_group(out, &content);
+        hsp_statelog_print_group(out, &content);
     hsp_buffer_free(&content);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a state file holds, in memory: texts by key, a line of edges, and what changed in
- * them since the last commit. Only core/statefile.c uses it, and says what it means;
- * format and threads are described there. */
+ * them since the last commit. core/statefile.c uses it, says what it means, and
+ * describes format and threads. */
 #ifndef HSP_STATELOG_H
 #define HSP_STATELOG_H
 
@@ -44,6 +44,13 @@ enum hs_status hsp_statelog_read(struct hsp_statelog *log, const char *text,
 /* Append the changes as a group, or a whole file of all there is. */
 void hsp_statelog_print_changes(struct hsp_statelog *log, struct hsp_buffer *out);
 void hsp_statelog_print_all(const struct hsp_statelog *log, struct hsp_buffer *out);
+
+/* Parts of a file, for whoever keeps what is in it elsewhere: lines of a group's content,
+ * and the group. */
+void hsp_statelog_print_set(struct hsp_buffer *out, const char *key, const char *value);
+void hsp_statelog_print_edge(struct hsp_buffer *out, const char *bytes, size_t length);
+void hsp_statelog_print_done(struct hsp_buffer *out, uint64_t count);
+void hsp_statelog_print_group(struct hsp_buffer *out, const struct hsp_buffer *content);
 
 void hsp_statelog_free(struct hsp_statelog *log);
 

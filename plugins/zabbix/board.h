@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* What the processes of one Zabbix server have in common: the status of every item, and
+ * a line of records (statuses and events) that are on their way to the disk. It lives in
+ * memory that is shared by all forks of the process that made it, and is the truth while
+ * the server runs; the state file follows it.
+ *
+ *     item -> change under the table lock -> record at `tail` … `logged` … `put`
+ *
+ * A process may be killed at any instruction: locks are robust, and a change is written
+ * down whole before it is made, so that the next one who locks makes it again. Positions
+ * of the line only grow, and each has one writer at a time.
+ *
+ * Two locks, always in this order: disk (for whoever writes files; held over fsync), then
+ * table (for what is in memory; held for microseconds). */
+#ifndef HSP_BOARD_H
+#define HSP_BOARD_H
+
+#include "complaint.h"
+#include "track.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#define HSP_BOARD_ITEMS 100000
+#define HSP_BOARD_LINE_BYTES (64 * 1024 * 1024)
+
+struct hsp_board_item {
+    uint64_t itemid;
+    struct hsp_track track;
+    double value; /* the last, for events of other items */
+    int64_t value_ns;
+};
+
+/* A record of the line; borrowed from it until `put` is beyond. */
+struct hsp_board_record {
+    uint64_t itemid;
+    const char *status;
+    const char *event; /* NULL: a status alone */
+    size_t event_length;
+};
+
+/* Counters for a person. */
+enum hsp_board_count {
+    HSP_BOARD_EDGES,   /* events that were made */
+    HSP_BOARD_LATE,    /* values that came after a newer one */
+    HSP_BOARD_IGNORED, /* values that were too old, or there before */
+    HSP_BOARD_REFUSED, /* values that there was no room for */
+    HSP_BOARD_WAITING, /* events in the line */
+    HSP_BOARD_COUNTS,
+};
+
+/* The state file as it was left; with the disk lock. */
+struct hsp_board_file {
+    bool known; /* else it is written anew */
+    bool is_foreign;
+    dev_t device;
+    ino_t inode;
+    off_t size, live_size;
+    uint64_t done;        /* events that are in the spool and still in the file */
+    int64_t done_us;      /* since when */
+    int64_t log_again_us; /* running clock: not before */
+    int64_t put_again_us;
+    struct hsp_complaint log_fails, put_fails;
+};
+
+struct hsp_board {
+    pthread_mutex_t table, disk;
+    atomic_bool loaded; /* the state file has been read */
+    _Atomic uint64_t tail, logged, put;
+    _Atomic uint64_t counts[HSP_BOARD_COUNTS];
+    _Atomic int64_t ticked_us;
+    atomic_ullong map_told; /* which map was complained of */
+    struct hsp_board_file file;
+    struct hsp_complaint event_fails, full;
+    /* The rest is board.c's. */
+    uint32_t item_count;
+    struct {
+        _Atomic uint32_t pending;
+        uint32_t index;
+        uint64_t tail;
+        struct hsp_board_item item;
+    } redo;
+    uint64_t next_tail;
+    size_t items_max, line_size;
+    uint32_t *slots; /* 1 + index into items; 0: free */
+    size_t slot_count;
+    struct hsp_board_item *items;
+    char *line;
+    size_t mapped_bytes;
+};
+
+/* Make one, for this process and those that it forks. NULL and errno. Memory is taken
+ * from the system as it is used. */
+struct hsp_board *hsp_board_new(size_t items_max, size_t line_bytes);
+void hsp_board_free(struct hsp_board *board); /* NULL is fine */
+
+/* false: not within `timeout_ms` (-1: wait for ever). */
+bool hsp_board_lock_disk(struct hsp_board *board, int64_t timeout_ms);
+void hsp_board_unlock_disk(struct hsp_board *board);
+void hsp_board_lock(struct hsp_board *board);
+void hsp_board_unlock(struct hsp_board *board);
+
+/* All of these with the table lock. */
+
+/* The item; NULL: not known. It is changed by hsp_board_commit only, but for its value.
+ */
+struct hsp_board_item *hsp_board_find(const struct hsp_board *board, uint64_t itemid);
+/* A new one; NULL: there is no room. */
+struct hsp_board_item *hsp_board_add(struct hsp_board *board, uint64_t itemid,
+                                     const struct hsp_clock *now);
+/* Prepare a record at the end of the line; false: no room, and what was prepared before
+ * is forgotten. Nobody sees it before the commit. `event_length` 0: a status alone. */
+bool hsp_board_prepare(struct hsp_board *board, uint64_t itemid, const char *status,
+                       const char *event, size_t event_length);
+/* Change the item and let the line have what was prepared, both or none. */
+void hsp_board_commit(struct hsp_board *board, struct hsp_board_item *item,
+                      const struct hsp_board_item *changed);
+/* Back to nothing. */
+void hsp_board_reset(struct hsp_board *board);
+
+/* The record at `*at`, which moves behind it; false: `*at` is `end`. */
+bool hsp_board_next(const struct hsp_board *board, uint64_t *at, uint64_t end,
+                    struct hsp_board_record *record);
+
+#endif

@@ -8,7 +8,9 @@
 #include "id.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -62,6 +64,18 @@ enum hs_status hsp_id_new(char id[HSP_ID_LENGTH + 1], struct hs_error *err) {
     bytes[8] = (unsigned char)(0x80 | (bytes[8] & 0x3F));
     write_hex(id, bytes);
     return HS_OK;
+}
+
+/* RFC 9562, section 5.8 would be the form for this; version 7 keeps such ids among the
+ * others in the order of their time. The 74 bits that are random there are a hash. */
+void hsp_id_derive(char id[HSP_ID_LENGTH + 1], int64_t time_ms, const char *seed) {
+    const uint64_t hash = hsp_hash(seed, strlen(seed));
+    const uint64_t more = hash * UINT64_C(0x9E3779B97F4A7C15) >> 52;
+    const uint64_t ms = (uint64_t)time_ms & ((UINT64_C(1) << 48) - 1);
+    snprintf(id, HSP_ID_LENGTH + 1,
+             "%08" PRIx64 "-%04" PRIx64 "-7%03" PRIx64 "-%04" PRIx64 "-%012" PRIx64,
+             ms >> 16, ms & 0xFFFF, more, 0x8000 | (hash >> 48 & 0x3FFF),
+             (hash & UINT64_C(0xFFFFFFFFFFFF)) ^ (hash >> 62 << 40));
 }
 
 static bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }

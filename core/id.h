@@ -12,6 +12,10 @@
  * HS_E_IO: no random bytes. */
 enum hs_status hsp_id_new(char id[HSP_ID_LENGTH + 1], struct hs_error *err) HS_MUST_CHECK;
 
+/* An id that follows from a time (UTC ms) and a text: the same for the same, in the form
+ * and the order of the others. Pure. */
+void hsp_id_derive(char id[HSP_ID_LENGTH + 1], int64_t time_ms, const char *seed);
+
 /* Is `text` (any length, NUL-terminated) a lower-case UUIDv7? */
 bool hsp_id_is_valid(const char *text);
 

@@ -8,8 +8,6 @@
 #include "json.h"
 #include "told.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SYSTEM "zabbix"
@@ -32,16 +30,8 @@ void hsp_told_number(struct hs_event *event, enum hs_number which, int64_t value
     (void)status;
 }
 
-/* RFC 9562, section 5.8 would be the form for this; version 7 keeps such ids among the
- * others in the order of their time. The 74 bits that are random there are a hash. */
 void hsp_told_id(char id[HSP_TOLD_ID_SIZE], int64_t time_ms, const char *seed) {
-    const uint64_t hash = hsp_hash(seed, strlen(seed));
-    const uint64_t more = hash * UINT64_C(0x9E3779B97F4A7C15) >> 52;
-    const uint64_t ms = (uint64_t)time_ms & ((UINT64_C(1) << 48) - 1);
-    snprintf(id, HSP_TOLD_ID_SIZE,
-             "%08" PRIx64 "-%04" PRIx64 "-7%03" PRIx64 "-%04" PRIx64 "-%012" PRIx64,
-             ms >> 16, ms & 0xFFFF, more, 0x8000 | (hash >> 48 & 0x3FFF),
-             (hash & UINT64_C(0xFFFFFFFFFFFF)) ^ (hash >> 62 << 40));
+    hsp_id_derive(id, time_ms, seed);
 }
 
 static enum hs_status set_texts(struct hs_event *event, const struct hsp_told *told,

@@ -115,6 +115,22 @@ def test_monitor_left_out_by_mistake(make):
     assert host.wait_events("plain", 2)[-1].kind == "recovery"
 
 
+@pytest.mark.root("makes a file that collectd's user cannot read")
+def test_state_file_of_somebody_else(make):
+    """It is told, kept beside, and nothing waits for it."""
+    host = make(PLAIN.format(more=""))
+    host.make_spool()
+    host.state_path.write_bytes(b"hookspool-state 1\n")
+    host.state_path.chmod(0o600)
+    host.start()
+    assert any("hookspool.state: Permission denied" in line for line in host.ours())
+    host.value(SERIES, 11)
+    host.wait_events("plain", 1)
+    host.wait_state(b"DOWN")
+    kept = host.state_path.with_name("hookspool.state.bad")
+    assert kept.stat().st_uid == 0 and kept.read_bytes() == b"hookspool-state 1\n"
+
+
 def test_endpoints_renamed_between_two_runs(make):
     """The change goes where the configuration says now."""
     host = make(PLAIN.format(more='Endpoints "old"')).start()

@@ -84,10 +84,10 @@ int64_t hsp_reading_whole(const char *text, int64_t min, int64_t max) {
     return (int64_t)number >= min ? (int64_t)number : -1;
 }
 
-/* The number at `text`, if it is a code by itself. */
+/* The number at `text`, if it is a code by itself; words may follow. */
 static int64_t code_at(const char *text) {
-    const size_t length = strspn(text, "0123456789");
-    if (length != 3 || *text < '1' || *text > '5')
+    if (strspn(text, "0123456789") != 3 || *text < '1' || *text > '5' ||
+        strchr(" )", text[3]) == NULL)
         return -1;
     return (text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0');
 }

@@ -53,7 +53,8 @@ struct hsp_status {
     struct hsp_endpoint_status *endpoints; /* in the order of the status */
 };
 
-/* Find out all of it. With a daemon blocks for `patience_ms` at most. HS_E_SPOOL: no
+/* Find out all of it. With a daemon blocks for `patience_ms` at most; below 0 it is not
+ * asked, and its file counts, which is a second old at most. HS_E_SPOOL: no
  * spool there, or no right to read it (sys_errno EACCES); HS_E_DATA: a damaged status, or
  * one of another version; HS_E_NOMEM. `err` may not be NULL, and is begun anew.
  * `status` is hsp_status_free's, also after a failure. */

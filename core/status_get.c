@@ -167,7 +167,7 @@ static json_object *read_file(const char *spool, int root, struct hs_error *err)
 static json_object *hear(struct hsp_status *status, const char *spool, int root,
                          int patience_ms, struct hs_error *err) {
     json_object *json = NULL;
-    if (status->service != HSP_NOT_SERVED)
+    if (patience_ms >= 0 && status->service != HSP_NOT_SERVED)
         json = ask(spool, patience_ms, &status->silence);
     if (json != NULL) {
         status->service = HSP_SERVED;

@@ -175,10 +175,8 @@ bool hsp_board_prepare(struct hsp_board *board, uint64_t itemid, const char *sta
     const size_t size =
         aligned(sizeof(struct head) + status_length + 1 + event_length + 1);
     if (size > board->line_size / 4 || !make_gap(board, size) ||
-        board->next_tail + size - atomic_load(&board->put) > board->line_size) {
-        board->next_tail = board->tail;
+        board->next_tail + size - atomic_load(&board->put) > board->line_size)
         return false;
-    }
     struct head *head = head_at(board, board->next_tail);
     *head = (struct head){(uint32_t)size, (uint32_t)status_length, (uint32_t)event_length,
                           0, itemid};
@@ -198,6 +196,12 @@ void hsp_board_commit(struct hsp_board *board, struct hsp_board_item *item,
     board->redo.item = *changed;
     atomic_store_explicit(&board->redo.pending, 1, memory_order_release);
     apply(board);
+}
+
+void hsp_board_forget(struct hsp_board *board) { board->next_tail = board->tail; }
+
+void hsp_board_publish(struct hsp_board *board) {
+    atomic_store_explicit(&board->tail, board->next_tail, memory_order_release);
 }
 
 bool hsp_board_next(const struct hsp_board *board, uint64_t *at, uint64_t end,

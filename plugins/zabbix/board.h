@@ -50,17 +50,17 @@ enum hsp_board_count {
     HSP_BOARD_COUNTS,
 };
 
-/* The state file as it was left; with the disk lock. */
+/* The state file as it was left, and how the disk does; with the disk lock, but for what
+ * is atomic: others may look at that. */
 struct hsp_board_file {
     bool known; /* else it is written anew */
     bool is_foreign;
     dev_t device;
     ino_t inode;
     off_t size, live_size;
-    uint64_t done;        /* events that are in the spool and still in the file */
-    int64_t done_us;      /* since when */
-    int64_t log_again_us; /* running clock: not before */
-    int64_t put_again_us;
+    _Atomic uint64_t done;   /* events that are in the spool and still in the file */
+    _Atomic int64_t done_us; /* since when, by the running clock, like all of these */
+    _Atomic int64_t keep_again_us, put_again_us; /* not before, after a failure; 0 */
     struct hsp_complaint log_fails, put_fails;
 };
 
@@ -72,7 +72,7 @@ struct hsp_board {
     _Atomic int64_t ticked_us;
     atomic_ullong map_told; /* which map was complained of */
     struct hsp_board_file file;
-    struct hsp_complaint event_fails, full;
+    struct hsp_complaint refusals; /* with the table lock */
     /* The rest is board.c's. */
     uint32_t item_count;
     struct {
@@ -109,13 +109,17 @@ struct hsp_board_item *hsp_board_find(const struct hsp_board *board, uint64_t it
 /* A new one; NULL: there is no room. */
 struct hsp_board_item *hsp_board_add(struct hsp_board *board, uint64_t itemid,
                                      const struct hsp_clock *now);
-/* Prepare a record at the end of the line; false: no room, and what was prepared before
- * is forgotten. Nobody sees it before the commit. `event_length` 0: a status alone. */
+/* Prepare a record at the end of the line; false: no room. Nobody sees it before the
+ * commit. `event_length` 0: a status alone. */
 bool hsp_board_prepare(struct hsp_board *board, uint64_t itemid, const char *status,
                        const char *event, size_t event_length);
 /* Change the item and let the line have what was prepared, both or none. */
 void hsp_board_commit(struct hsp_board *board, struct hsp_board_item *item,
                       const struct hsp_board_item *changed);
+/* Forget what was prepared. */
+void hsp_board_forget(struct hsp_board *board);
+/* Let the line have what was prepared, without a change. */
+void hsp_board_publish(struct hsp_board *board);
 /* Back to nothing. */
 void hsp_board_reset(struct hsp_board *board);
 

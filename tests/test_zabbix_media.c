@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Alerts of Zabbix: the message's form and what it withstands, and the rules of
- * docs/zabbix-media-type.md, a row a case. */
+ * docs/zabbix.md, a row a case. */
 #include "config.h"
 
 #include "alert.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From what Zabbix says to what the payload says: the rules of docs/zabbix-media-type.md.
+/* From what Zabbix says to what the payload says: the rules of docs/zabbix.md.
  * Pure but for memory: no clock, no disk. */
 #ifndef HSP_ZABBIX_ALERT_H
 #define HSP_ZABBIX_ALERT_H

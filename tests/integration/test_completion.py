@@ -58,11 +58,11 @@ def test_verbs():
 
 
 @pytest.mark.parametrize("name", ["hookspool", "hookspoold", "hookspool-notify",
-                                  "check_hookspool", "hookspool-zabbix-export",
-                                  "hookspool-zabbix-map"])
+                                  "check_hookspool", "hookspool-zabbix",
+                                  "hookspool-zabbix-export", "hookspool-zabbix-map"])
 def test_options_are_those_of_help(name):
-    path = {**{n: programs.BINDIR / n for n in ("hookspool-zabbix-export",
-                                                "hookspool-zabbix-map")},
+    path = {**{n: programs.BINDIR / n for n in (
+                "hookspool-zabbix", "hookspool-zabbix-export", "hookspool-zabbix-map")},
             "hookspool": programs.CONTROL, "hookspoold": programs.DAEMON,
             "hookspool-notify": programs.NOTIFY, "check_hookspool": CHECK}[name]
     expected = options(path)

@@ -78,9 +78,10 @@ def test_library_exports_only_its_interface():
 
 
 @pytest.mark.parametrize("path", [programs.NOTIFY, programs.CHECK, programs.LIBRARY,
+                                  programs.BINDIR / "hookspool-zabbix",
                                   programs.BINDIR / "hookspool-zabbix-export"],
                          ids=["hookspool-notify", "check_hookspool", "libhookspool",
-                              "hookspool-zabbix-export"])
+                              "hookspool-zabbix", "hookspool-zabbix-export"])
 def test_adapters_link_neither_network_nor_cryptography(path):
     code, output = tool("ldd", path)
     assert code == 0 and "libc.so" in output
@@ -184,6 +185,7 @@ def test_samples_and_manual_have_the_defaults():
 PLUGIN = next((programs.BINDIR.parent / "libexec").rglob("check_hookspool"), None)
 PROGRAMS = {"hookspool-notify": (programs.NOTIFY, 1), "hookspool": (programs.CONTROL, 1),
             "hookspoold": (programs.DAEMON, 8), "check_hookspool": (PLUGIN, 8),
+            "hookspool-zabbix": (programs.BINDIR / "hookspool-zabbix", 1),
             "hookspool-zabbix-export": (programs.BINDIR / "hookspool-zabbix-export", 8),
             "hookspool-zabbix-map": (programs.BINDIR / "hookspool-zabbix-map", 8)}
 

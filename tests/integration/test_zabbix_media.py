@@ -33,6 +33,7 @@ class MediaHost(Zabbix):
         self.start()
         self.deliver(events=KINDS)
         (self.folder / "password").write_text("zabbix\n", encoding="ascii")
+        (self.folder / "password").chmod(0o600)
         self.hostid = self.make_host("web-01", VISIBLE)
         self.run_setup()
         (self.media,) = self.api("mediatype.get", filter={"name": "hookspool"})
@@ -99,8 +100,11 @@ def test_setup_again_changes_nothing(zabbix):
 
 def test_setup_says_what_is_wrong(zabbix):
     (zabbix.folder / "wrong").write_text("no\n", encoding="ascii")
+    (zabbix.folder / "wrong").chmod(0o600)
+    (zabbix.folder / "open").write_text("no\n", encoding="ascii")
     for options, word in ((("--password-file", zabbix.folder / "wrong"), "ncorrect"),
                           (("--password-file", "/nonexistent"), "No such file"),
+                          (("--password-file", zabbix.folder / "open"), "everybody"),
                           (("--host-group", "Nowhere"), "Nowhere")):
         done = zabbix.run_setup(*options, check=False)
         assert done.returncode == 1 and done.stdout == "", done

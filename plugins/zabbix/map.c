@@ -79,7 +79,7 @@ static enum hs_status set_extra(struct hsp_map_item *item, enum hsp_map_extra wh
     const bool scaled = which == HSP_MAP_RESPONSE_TIME && *rest == ' ';
     if (*rest != '\0' && (!scaled || !hsp_parse_decimal(rest + 1, &factor)))
         return hsp_fail(err, HS_E_DATA, "'%.60s' is no number of an item%s", value,
-                        which == HSP_MAP_RESPONSE_TIME ? " and a factor" : "");
+                        scaled ? " and a factor" : "");
     item->extras[which].itemid = itemid;
     item->extras[which].factor = factor;
     return HS_OK;

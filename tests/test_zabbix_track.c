@@ -137,7 +137,7 @@ static void test_shuffled(void **state) {
     for (int seed = 0; seed < 300; seed++) {
         char expected[4 * VALUES];
         bool bad[VALUES];
-        int order[VALUES];
+        int order[VALUES] = {0};
         const int64_t failures = seed % 3 == 0 ? 1 + seed / 3 % 4 : 1;
         const int64_t successes = seed % 5 == 0 ? 1 + seed / 5 % 3 : 1;
         srand((unsigned)seed);

@@ -6,7 +6,6 @@ cannot be written, a database that is away."""
 import datetime
 import re
 import stat
-import time
 
 import pytest
 
@@ -124,7 +123,9 @@ def test_problem_update_recovery(zabbix):
               "webhook.response_time": "{ITEM.VALUE3}", "webhook.region": "eu-1"})
     zabbix.reload_cache()
     zabbix.send(("web-01", "out", FORGED), ("web-01", "took", 0.25))
-    time.sleep(1.1)  # another batch: the trigger looks at all three
+    # The trigger looks at all three, and syncers do not wait for one another.
+    wait_for("the values are stored", lambda: zabbix.database.sql(
+        "SELECT 1 FROM history_text, history WHERE history.value = 0.25"))
     zabbix.put("code", 503)
     problem = zabbix.problem(triggerid)
     name = f"Shop on {VISIBLE}"
@@ -282,7 +283,7 @@ def test_database_away(zabbix):
     (group,) = zabbix.api("usergroup.get", filter={"name": "hookspool"})
     zabbix.api("settings.update", alert_usrgrpid=group["usrgrpid"])
     zabbix.restart_server()  # it reads whom to tell when it starts
-    time.sleep(2)
+    wait_for("it has", lambda: "idle" in zabbix.server.title("alert syncer"))
     zabbix.database.stop()
     try:
         (request,) = wait_for("the alert of the database", lambda: zabbix.alive()

@@ -283,7 +283,7 @@ def test_database_away(zabbix):
     (group,) = zabbix.api("usergroup.get", filter={"name": "hookspool"})
     zabbix.api("settings.update", alert_usrgrpid=group["usrgrpid"])
     zabbix.restart_server()  # it reads whom to tell when it starts
-    wait_for("it has", lambda: "idle" in zabbix.server.title("alert syncer"))
+    wait_for("it has", lambda: "queued" in zabbix.server.title("alert syncer"))
     zabbix.database.stop()
     try:
         (request,) = wait_for("the alert of the database", lambda: zabbix.alive()

@@ -472,16 +472,29 @@ static void test_line_full(void **state) {
     rig_set_line_bytes(0);
 }
 
+/* A whole line's worth of events fits, wherever the line was before. */
+static void test_all_of_the_line(void **state) {
+    (void)state;
+    rig_map("up >0\n", 1000);
+    rig_set_line_bytes(4 * 1024 * 1024);
+    rig_start();
+    for (int i = 0; i < 20; i++)
+        feed_all(1000, i % 2);
+    assert_int_equal(atomic_load(&rig_syncer.board->counts[HSP_BOARD_REFUSED]), 0);
+    assert_int_equal(rig_read(), 20000);
+    rig_set_line_bytes(0);
+}
+
 /* Round and round in a small line. */
 static void test_many_laps(void **state) {
     (void)state;
     rig_map("up >0\n", 10);
-    rig_set_line_bytes(512 * 1024);
+    rig_set_line_bytes(128 * 1024);
     rig_start();
     for (int i = 0; i < 300; i++)
         feed_all(10, i % 2);
     assert_int_equal(rig_read(), 3000);
-    assert_true(atomic_load(&rig_syncer.board->tail) > 3 * 512 * 1024);
+    assert_true(atomic_load(&rig_syncer.board->tail) > 10 * 128 * 1024);
     rig_set_line_bytes(0);
 }
 
@@ -561,6 +574,7 @@ int main(void) {
         TEST(test_rewritten),
         TEST(test_line_full),
         TEST(test_many_laps),
+        TEST(test_all_of_the_line),
         TEST(test_new_map),
         TEST(test_no_memory),
     };

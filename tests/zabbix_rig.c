@@ -145,6 +145,7 @@ static void take(uint64_t itemid, int64_t after_ns, double number, const char *t
     const int64_t time_ns = begin_ns + after_ns;
     const struct hsp_value value = {
         itemid, (int)(time_ns / SECOND_NS), (int)(time_ns % SECOND_NS), {number, text}};
+    hsp_syncer_note(&rig_syncer, &value);
     hsp_syncer_value(&rig_syncer, &value);
 }
 

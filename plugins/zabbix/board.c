@@ -151,22 +151,25 @@ static struct head *head_at(const struct hsp_board *board, uint64_t position) {
     return (struct head *)(void *)(board->line + position % board->line_size);
 }
 
-/* Go to the beginning of the memory: where the end of it is too near, and where the line
- * is empty, so that memory which was never used needs not be. */
-static bool make_gap(struct hsp_board *board, size_t size) {
-    const uint64_t put = atomic_load(&board->put);
-    const size_t at = (size_t)(board->next_tail % board->line_size);
-    const size_t left = board->line_size - at;
-    const bool is_empty = put == board->next_tail && at > LAP_BYTES;
-    if (left >= size && !is_empty)
-        return true;
-    if (board->next_tail + left - put > board->line_size)
-        return false;
+/* A gap from `position` to the end of the memory; what is behind it. */
+static uint64_t put_gap(struct hsp_board *board, uint64_t position) {
+    const size_t left = board->line_size - (size_t)(position % board->line_size);
     if (left >= sizeof(struct head))
-        *head_at(board, board->next_tail) =
-            (struct head){.size = (uint32_t)left, .is_gap = 1};
-    board->next_tail += left;
-    return true;
+        *head_at(board, position) = (struct head){.size = (uint32_t)left, .is_gap = 1};
+    return position + left;
+}
+
+void hsp_board_rewind(struct hsp_board *board) {
+    const uint64_t tail = atomic_load(&board->tail);
+    if (tail % board->line_size < LAP_BYTES || atomic_load(&board->put) != tail ||
+        atomic_load(&board->logged) != tail)
+        return;
+    /* The gap comes before put, as all that is in the line does at any time. */
+    const uint64_t next = put_gap(board, tail);
+    board->next_tail = next;
+    atomic_store(&board->tail, next);
+    atomic_store(&board->logged, next);
+    atomic_store(&board->put, next);
 }
 
 bool hsp_board_prepare(struct hsp_board *board, uint64_t itemid, const char *status,
@@ -174,9 +177,12 @@ bool hsp_board_prepare(struct hsp_board *board, uint64_t itemid, const char *sta
     const size_t status_length = strlen(status);
     const size_t size =
         aligned(sizeof(struct head) + status_length + 1 + event_length + 1);
-    if (size > board->line_size / 4 || !make_gap(board, size) ||
-        board->next_tail + size - atomic_load(&board->put) > board->line_size)
+    const size_t left = board->line_size - (size_t)(board->next_tail % board->line_size);
+    const uint64_t end = board->next_tail + size + (left < size ? left : 0);
+    if (size > board->line_size / 4 || end - atomic_load(&board->put) > board->line_size)
         return false;
+    if (left < size)
+        board->next_tail = put_gap(board, board->next_tail);
     struct head *head = head_at(board, board->next_tail);
     *head = (struct head){(uint32_t)size, (uint32_t)status_length, (uint32_t)event_length,
                           0, itemid};

@@ -120,6 +120,9 @@ void hsp_board_commit(struct hsp_board *board, struct hsp_board_item *item,
 void hsp_board_forget(struct hsp_board *board);
 /* Let the line have what was prepared, without a change. */
 void hsp_board_publish(struct hsp_board *board);
+/* Where all of the line is in state file and spool: let it begin anew, so that memory
+ * which was never used needs not be. With the disk lock, too. */
+void hsp_board_rewind(struct hsp_board *board);
 /* Back to nothing. */
 void hsp_board_reset(struct hsp_board *board);
 

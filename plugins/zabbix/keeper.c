@@ -324,6 +324,11 @@ static bool put(struct hsp_keeper *keeper, struct hsp_board *board, uint64_t end
     }
     if (any && hsp_complaint_over(&file->put_fails))
         hsp_hostlog(HSP_HOSTLOG_NOTICE, "the spool takes events again");
+    if (any) {
+        hsp_board_lock(board);
+        hsp_board_rewind(board);
+        hsp_board_unlock(board);
+    }
     return true;
 }
 

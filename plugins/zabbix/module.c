@@ -26,39 +26,51 @@ static bool is_watching(void) { return module.board != NULL; }
 /* History
  * ------------------------------------------------------------------------------------ */
 
-static void take(uint64_t itemid, int clock, int ns, double number, const char *text) {
+typedef void taker(struct hsp_syncer *, const struct hsp_value *);
+
+/* All are noted, and then all are counted. */
+static taker *const takers[] = {hsp_syncer_note, hsp_syncer_value};
+#define TAKERS (sizeof(takers) / sizeof(takers[0]))
+
+static void take(taker *taker, uint64_t itemid, int clock, int ns, double number,
+                 const char *text) {
     const struct hsp_value value = {itemid, clock, ns, {number, text}};
-    hsp_syncer_value(&module.syncer, &value);
+    taker(&module.syncer, &value);
 }
 
 static void take_floats(const struct hsp_zabbix_float *values, int count) {
     hsp_syncer_begin(&module.syncer);
-    for (int i = 0; i < count; i++)
-        take(values[i].itemid, values[i].clock, values[i].ns, values[i].value, NULL);
+    for (size_t pass = 0; pass < TAKERS; pass++)
+        for (int i = 0; i < count; i++)
+            take(takers[pass], values[i].itemid, values[i].clock, values[i].ns,
+                 values[i].value, NULL);
     hsp_syncer_end(&module.syncer);
 }
 
 static void take_integers(const struct hsp_zabbix_integer *values, int count) {
     hsp_syncer_begin(&module.syncer);
-    for (int i = 0; i < count; i++)
-        take(values[i].itemid, values[i].clock, values[i].ns, (double)values[i].value,
-             NULL);
+    for (size_t pass = 0; pass < TAKERS; pass++)
+        for (int i = 0; i < count; i++)
+            take(takers[pass], values[i].itemid, values[i].clock, values[i].ns,
+                 (double)values[i].value, NULL);
     hsp_syncer_end(&module.syncer);
 }
 
 static void take_strings(const struct hsp_zabbix_string *values, int count) {
     hsp_syncer_begin(&module.syncer);
-    for (int i = 0; i < count; i++)
-        take(values[i].itemid, values[i].clock, values[i].ns, NAN,
-             values[i].value == NULL ? "" : values[i].value);
+    for (size_t pass = 0; pass < TAKERS; pass++)
+        for (int i = 0; i < count; i++)
+            take(takers[pass], values[i].itemid, values[i].clock, values[i].ns, NAN,
+                 values[i].value == NULL ? "" : values[i].value);
     hsp_syncer_end(&module.syncer);
 }
 
 static void take_logs(const struct hsp_zabbix_log *values, int count) {
     hsp_syncer_begin(&module.syncer);
-    for (int i = 0; i < count; i++)
-        take(values[i].itemid, values[i].clock, values[i].ns, NAN,
-             values[i].value == NULL ? "" : values[i].value);
+    for (size_t pass = 0; pass < TAKERS; pass++)
+        for (int i = 0; i < count; i++)
+            take(takers[pass], values[i].itemid, values[i].clock, values[i].ns, NAN,
+                 values[i].value == NULL ? "" : values[i].value);
     hsp_syncer_end(&module.syncer);
 }
 

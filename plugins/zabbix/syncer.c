@@ -106,7 +106,10 @@ static void read_map(struct hsp_syncer *syncer) {
 
 void hsp_syncer_look(struct hsp_syncer *syncer, int64_t now_us) {
     struct stat info;
-    if (syncer->map_file.known && now_us < syncer->map_file.looked_us + SECOND_US)
+    /* Another process knows a newer one: then all do. */
+    const bool is_told = atomic_load(&syncer->board->map_told) != syncer->map_file.stamp;
+    if (syncer->map_file.known && !is_told &&
+        now_us < syncer->map_file.looked_us + SECOND_US)
         return;
     const bool is_first_look = !syncer->map_file.known;
     syncer->map_file.known = true;
@@ -232,17 +235,6 @@ static struct hsp_board_item *item_of(struct hsp_syncer *syncer, uint64_t itemid
     return item;
 }
 
-static void keep_value(struct hsp_board_item *item, const struct hsp_value *value,
-                       int64_t time_ns) {
-    double number = value->worth.number;
-    if (value->worth.text != NULL && !hsp_parse_decimal(value->worth.text, &number))
-        number = NAN;
-    if (time_ns < item->value_ns)
-        return;
-    item->value = number;
-    item->value_ns = time_ns;
-}
-
 static void lock(struct hsp_syncer *syncer) {
     if (!syncer->locked)
         hsp_board_lock(syncer->board);
@@ -255,24 +247,41 @@ static void unlock(struct hsp_syncer *syncer) {
     syncer->locked = false;
 }
 
+static int64_t time_of(const struct hsp_syncer *syncer, const struct hsp_value *value) {
+    const int64_t now_ns = syncer->now.wall_us * US_NS;
+    const int64_t time_ns = value->clock * SECOND_NS + value->ns;
+    return time_ns < now_ns ? time_ns : now_ns;
+}
+
+void hsp_syncer_note(struct hsp_syncer *syncer, const struct hsp_value *value) {
+    const struct hsp_map_item *mapped = NULL;
+    double number = value->worth.number;
+    const int64_t time_ns = time_of(syncer, value);
+    if (!hsp_map_find(&syncer->map, value->itemid, &mapped))
+        return;
+    lock(syncer);
+    struct hsp_board_item *item = item_of(syncer, value->itemid);
+    if (item == NULL || time_ns < item->value_ns)
+        return;
+    if (value->worth.text != NULL && !hsp_parse_decimal(value->worth.text, &number))
+        number = NAN;
+    item->value = number;
+    item->value_ns = time_ns;
+}
+
 void hsp_syncer_value(struct hsp_syncer *syncer, const struct hsp_value *value) {
     struct hsp_board *board = syncer->board;
     const struct hsp_map_item *mapped = NULL;
     struct hsp_track_result result;
-    if (!hsp_map_find(&syncer->map, value->itemid, &mapped))
+    if (!hsp_map_find(&syncer->map, value->itemid, &mapped) || mapped == NULL)
         return;
-    const int64_t now_ns = syncer->now.wall_us * US_NS;
-    const int64_t time_ns = value->clock * SECOND_NS + value->ns;
     const struct hsp_point point = {
-        .time_ns = time_ns < now_ns ? time_ns : now_ns,
-        .bad = mapped != NULL && !hsp_rule_holds(&mapped->up, &value->worth),
+        .time_ns = time_of(syncer, value),
+        .bad = !hsp_rule_holds(&mapped->up, &value->worth),
     };
     lock(syncer);
     struct hsp_board_item *item = item_of(syncer, value->itemid);
     if (item == NULL)
-        return;
-    keep_value(item, value, point.time_ns);
-    if (mapped == NULL)
         return;
     struct hsp_board_item changed = *item;
     hsp_track_add(&changed.track, &mapped->rules, &point, &syncer->now, &result);

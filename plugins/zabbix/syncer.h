@@ -2,8 +2,9 @@
 /* What the module does in a history syncer: values come in, edges go out. One for each
  * process; all work on the same board. A batch of values is
  *
- *     begin, value …, end
+ *     begin, note …, value …, end
  *
+ * (first all are noted, so that response time and status code do not come too late),
  * and what came of it is durable when `end` returns, unless the disk fails or takes
  * longer than a second. Without edges no file is written. */
 #ifndef HSP_SYNCER_H
@@ -42,10 +43,12 @@ enum hs_status hsp_syncer_init(struct hsp_syncer *syncer, const char *folder,
                                struct hs_error *err) HS_MUST_CHECK;
 void hsp_syncer_free(struct hsp_syncer *syncer);
 
-/* Read the map where it is another one than before. It is looked at once a second. */
+/* Read the map where it is another one than before. It is looked at once a second, and as
+ * soon as another process has read a new one. */
 void hsp_syncer_look(struct hsp_syncer *syncer, int64_t now_us);
 
 void hsp_syncer_begin(struct hsp_syncer *syncer);
+void hsp_syncer_note(struct hsp_syncer *syncer, const struct hsp_value *value);
 void hsp_syncer_value(struct hsp_syncer *syncer, const struct hsp_value *value);
 void hsp_syncer_end(struct hsp_syncer *syncer);
 

@@ -387,7 +387,7 @@ def by_date(path):
 @pytest.mark.parametrize("rotate", [by_copy, by_create, by_nocreate, by_date])
 def test_follow_through_logrotate(main, follow, rotate):
     """In each of its ways; the last lines before it are not yet read when it comes."""
-    one = follow(main, "--json", "--what", "delivered")
+    one = follow(main, "--json", "--what", "delivered", "-n", "100")
     ids = []
     for number in range(4):
         ids += main.generate(20, first=1000 * number)

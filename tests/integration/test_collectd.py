@@ -13,6 +13,10 @@ from collectd import Collectd, Site, sample_text
 from receiver import Receiver
 from spool import Hookspool, wait_for
 
+# A plugin built with a sanitizer is for test_collectd_sanitizers: the host has to be
+# started for it.
+pytestmark = pytest.mark.slow
+
 CURL = """
 LoadPlugin curl
 <Plugin curl>

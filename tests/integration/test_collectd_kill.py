@@ -15,6 +15,10 @@ from hosts import find_program
 from spool import wait_for
 from test_collectd import PLAIN, SERIES, curl
 
+# A plugin built with a sanitizer is for test_collectd_sanitizers: the host has to be
+# started for it.
+pytestmark = pytest.mark.slow
+
 ROUNDS = 8
 
 

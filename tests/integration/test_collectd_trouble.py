@@ -18,6 +18,10 @@ from collectd import PLUGIN, Collectd, Connection, plugin_dir
 from hosts import find_program
 from spool import wait_for
 
+# A plugin built with a sanitizer is for test_collectd_sanitizers: the host has to be
+# started for it.
+pytestmark = pytest.mark.slow
+
 SERIES = "web1/exec-a/gauge-b"
 WATCH = """
   <Monitor "plain">

@@ -4,7 +4,7 @@
 #include "config.h"
 
 #include "scratch.h"
-#include "watched.h"
+#include "watcher_rig.h"
 
 #include <math.h>
 #include <setjmp.h>

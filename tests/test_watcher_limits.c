@@ -6,7 +6,7 @@
 #include "alloc_fail.h"
 #include "others.h"
 #include "scratch.h"
-#include "watched.h"
+#include "watcher_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

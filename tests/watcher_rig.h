@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A watcher of a unit test's own, with a spool and a state file in a scratch folder, and
  * what collectd would say to it. Every function asserts that it worked. */
-#ifndef WATCHED_H
-#define WATCHED_H
+#ifndef WATCHER_RIG_H
+#define WATCHER_RIG_H
 
 #include "watcher.h"
 

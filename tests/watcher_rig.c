@@ -4,7 +4,7 @@
 
 #include "record.h"
 #include "scratch.h"
-#include "watched.h"
+#include "watcher_rig.h"
 
 #include <dirent.h>
 #include <pthread.h>

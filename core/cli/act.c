@@ -217,6 +217,7 @@ static int begin(const struct hsp_cli *cli, bool letters_only) {
         return hsp_cli_misuse(cli,
                               "which? Name ids, or say which by options; --all means "
                               "every one");
+    hsp_pick_know_endpoints(cli);
     hsp_pick.places[HSP_PLACE_INCOMING] = hsp_pick.places[HSP_PLACE_CORRUPT] = false;
     if (!hsp_pick.places[HSP_PLACE_WAITING] && !hsp_pick.places[HSP_PLACE_DEAD]) {
         hsp_pick.places[HSP_PLACE_DEAD] = true;

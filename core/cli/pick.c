@@ -271,6 +271,31 @@ static enum hs_status walk_places(struct walk *walk, int root,
     return status;
 }
 
+static bool is_in_spool(int root, const char *endpoint) {
+    static const char *const folders[] = {"queue", "dead"};
+    char path[sizeof "queue/" + HSP_NAME_MAX];
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        snprintf(path, sizeof path, "%s/%s", folders[i], endpoint);
+        if (faccessat(root, path, F_OK, 0) == 0 || errno != ENOENT)
+            return true;
+    }
+    return false;
+}
+
+/* A name that is misspelt must not look like one without events. */
+static enum hs_status check_endpoints(int root, struct hs_error *err) {
+    for (size_t i = 0; hsp_pick.knows_endpoints && i < hsp_pick.endpoints.count; i++) {
+        const char *name = hsp_pick.endpoints.items[i];
+        if (!hsp_endpoint_name_ok(name) ||
+            (!is_configured(name) && !is_in_spool(root, name)))
+            return hsp_fail(err, HS_E_DATA,
+                            "no endpoint '%s', neither in the configuration nor in the "
+                            "spool",
+                            name);
+    }
+    return HS_OK;
+}
+
 enum hs_status hsp_pick_walk(const char *spool, const bool places[HSP_PLACE_COUNT],
                              bool count, bool read, hsp_pick_visit *visit, void *context,
                              struct hs_error *err) {
@@ -278,9 +303,9 @@ enum hs_status hsp_pick_walk(const char *spool, const bool places[HSP_PLACE_COUN
     int root = open(spool, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
         return hsp_fail_errno(err, HS_E_SPOOL, "open spool %s", spool);
-    enum hs_status status = HS_OK;
+    enum hs_status status = check_endpoints(root, err);
     walk.count = count;
-    if (count)
+    if (status == HS_OK && count)
         status = walk_places(&walk, root, places, err);
     walk.count = false;
     walk.at = 0;

@@ -77,8 +77,9 @@ int hsp_pick_ids(const struct hsp_cli *cli);
 /* Was anything said of which events are meant? */
 bool hsp_pick_is_said(void);
 
-/* Read from the configuration which endpoints there are, for `orphan` of a sight; without
- * the right to do so nothing is an orphan. */
+/* Read from the configuration which endpoints there are, for `orphan` of a sight and to
+ * tell names that are none; without the right to do so nothing is an orphan and every
+ * name one. */
 void hsp_pick_know_endpoints(const struct hsp_cli *cli);
 
 /* Called for each; another status than HS_OK ends the walk with it. `at` of `of` names
@@ -88,7 +89,8 @@ typedef enum hs_status hsp_pick_visit(void *context, const struct hsp_sight *sig
 
 /* Walk over the places of `places` in the spool. `count`: count the names first. With
  * `read` every file is read; without, only what the choice needs. A folder that the
- * caller may not read is told in `err` at the end (HS_E_SPOOL), after all others. */
+ * caller may not read is told in `err` at the end (HS_E_SPOOL), after all others.
+ * HS_E_DATA: a chosen endpoint is known neither to the configuration nor to the spool. */
 enum hs_status hsp_pick_walk(const char *spool, const bool places[HSP_PLACE_COUNT],
                              bool count, bool read, hsp_pick_visit *visit, void *context,
                              struct hs_error *err) HS_MUST_CHECK;

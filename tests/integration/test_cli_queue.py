@@ -631,3 +631,13 @@ def test_control_socket_in_many_pieces(mortal):
         names = ",".join('"x"' for _ in range(300))
         client.sendall(b'{"verb":"drop","endpoint":"main","dead":[%s]}\n' % names.encode())
         assert b"more than 256" in client.recv(65536)
+
+
+@pytest.mark.parametrize("verb", [("list", "-e", "typo"), ("retry", "-e", "typo"),
+                                  ("drop", "-e", "typo", "--yes"),
+                                  ("move", "typo", "main"), ("list", "-e", "../x")])
+def test_an_endpoint_that_nobody_knows(main, verb):
+    done = main.control(*verb)
+    assert done.returncode not in (0, 1) and "no endpoint '" in done.stderr, done
+    known = main.control("list", "-e", "main")
+    assert (known.returncode, known.stderr) == (1, ""), known

@@ -6,6 +6,7 @@ import os
 
 import programs
 from hosts import read_events
+from receiver import Receiver
 from spool import wait_for
 from zabbix import MODULE_DIR, Zabbix
 
@@ -49,6 +50,16 @@ class ModuleZabbix(Zabbix):
         super().start(agent)
         self.make_item(self.make_host("pulse"), "pulse")
         self.reload_cache()
+
+    def start_daemon(self):
+        """hookspoold with an endpoint "main", and the group that may read its status."""
+        if self.receiver is None:
+            self.receiver = Receiver().up()
+            self.hooks.endpoint("main", receiver=self.receiver).write()
+        return self.hooks.start(preexec=self.take_group if programs.IS_ROOT else None)
+
+    def take_group(self):
+        os.setgid(self.user.pw_gid)
 
     def mapped(self):
         """All events of the spool, by host, in the order of hookspoold; an id that is there

@@ -83,7 +83,9 @@ static void set_state(struct hsp_flusher *flusher, struct hsp_errand *errand,
     if (hsp_endpoint_save(endpoint, &err) == HS_OK)
         hsp_errand_answer(errand, NULL, NULL);
     else
-        hsp_errand_refuse(errand, "%s", err.text);
+        hsp_errand_refuse(errand,
+                          "%s is %s, but not on disk, so until the next start only: %s",
+                          endpoint->name, paused ? "paused" : "resumed", err.text);
 }
 
 static void do_pause(struct hsp_flusher *flusher, struct hsp_errand *errand) {

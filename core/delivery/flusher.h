@@ -53,6 +53,7 @@ struct hsp_flusher {
     size_t incoming;     /* names noticed and not yet taken in, when last looked at */
     bool changed;        /* status.json is out of date */
     int64_t reported_ms; /* boot clock, when it was written */
+    int report_errno;    /* why it could not be, as logged; 0: it could */
     int64_t started_utc_ms;
     bool short_of_space;
 };

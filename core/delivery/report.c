@@ -156,9 +156,11 @@ void hsp_report_write(struct hsp_flusher *flusher, int64_t now_ms, bool force) {
     struct hs_error err = {0};
     if (hsp_replace_file(flusher->dir.root, "status.json", HSP_EVENT_MODE, text,
                          length + 1, false, &err) != HS_OK) {
-        hsp_log(HSP_LOG_WARNING, "%s", err.text);
+        if (err.sys_errno != flusher->report_errno)
+            hsp_log(HSP_LOG_WARNING, "%s; tried again each second", err.text);
         flusher->changed = true;
     }
+    flusher->report_errno = err.sys_errno;
     free(text);
 }
 

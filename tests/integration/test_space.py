@@ -3,8 +3,10 @@
 itself."""
 
 import contextlib
+import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -65,6 +67,24 @@ def test_adapter_on_a_full_disk(small):
     ballast.unlink()
     small.service()
     assert len(small.files("incoming")) == 2
+
+
+@MOUNTS
+def test_pause_on_a_full_disk(small, receiver):
+    """It is done, and what does not hold is said."""
+    small.endpoint(receiver=receiver).init().start()
+    ballast = fill(small)
+    done = small.control("pause", "main")
+    assert done.returncode not in (0, 1) and "until the next start only" in done.stderr, done
+    shown = json.loads(small.control("status", "--json").stdout)
+    assert shown["endpoints"]["main"]["state"] == "paused"
+    time.sleep(2.5)  # at most three tries to write the status, of which one is told
+    assert small.daemon.log().count("status.json") == 1
+    ballast.unlink()
+    assert small.control("pause", "main").returncode == 0
+    small.daemon.stop()
+    small.start()
+    small.wait_state("paused")
 
 
 @MOUNTS

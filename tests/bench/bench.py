@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: MIT
 """`make bench`: the numbers of the design as ratios measured side by side in one run, as
 a table. With arguments, only the sections whose names begin so: enqueue, batch, drain,
-latency, idle, letters, collectd, zabbix-script, million. HOOKSPOOL_BENCH_QUEUE=N takes
-another size than a million."""
+latency, idle, letters, collectd, zabbix-script, zabbix-module, million.
+HOOKSPOOL_BENCH_QUEUE=N takes another size than a million."""
 
 import sys
 
 import measure
 from in_collectd import collectd
 from in_zabbix import zabbix_script
+from module_in_zabbix import zabbix_module
 from delivery import batch, drain, enqueue, idle, latency
 from waiting import letters, million
 
 SECTIONS = (enqueue, batch, drain, latency, idle, letters, collectd, zabbix_script,
-            million)
+            zabbix_module, million)
 
 
 def main(wanted):

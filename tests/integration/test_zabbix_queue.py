@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Items of the queue in the real Zabbix: as simple checks, by the agent, and by the
-template with its triggers."""
+template with its triggers; and the whole way, from an item's tags to a webhook."""
+
+import os
 
 import pytest
 
@@ -87,6 +89,36 @@ def test_keys(zabbix, item_type):
     found = wait_for("all items have values", answers, timeout=90, pause=1)
     assert int(found.pop("hookspool.sent")) >= 1
     assert found == {key: expected[key] for key in keys}
+
+
+def test_from_tags_to_webhooks(zabbix):
+    """Tags, the map that hookspool-zabbix-map writes of them, the module, hookspoold."""
+    host = 'Web "01" \\ €'
+    hostid = zabbix.make_host("web-01", host)
+    zabbix.make_item(hostid, "code", tags={
+        "webhook.monitor": host, "webhook.up": "200..399", "webhook.status_code": host})
+    userid = zabbix.api("user.get", filter={"username": "Admin"})[0]["userid"]
+    tokenid = zabbix.api("token.create", name="map", userid=userid)["tokenids"][0]
+    token = zabbix.work / "token"
+    token.write_text(zabbix.api("token.generate", [tokenid])[0]["token"], encoding="ascii")
+    token.chmod(0o600)
+    if programs.IS_ROOT:
+        os.chown(token, zabbix.user.pw_uid, zabbix.user.pw_gid)
+    zabbix.reload_cache()
+    before = zabbix.log().count("1 items are monitors")
+    done = zabbix.tool(zabbix.bindir / "hookspool-zabbix-map", "--url", zabbix.frontend.url,
+                       "--token-file", token, env=zabbix.environment())
+    assert done.stderr == ""
+    wait_for("the map is read", lambda: zabbix.send(("pulse", "pulse", 1)) == 1
+             and zabbix.log().count("1 items are monitors") > before, pause=0.2)
+    for value in (200, 503, 200):
+        assert zabbix.send(("web-01", "code", value)) == 1
+    down, up = [r.payload for r in zabbix.wait_requests(host, 2)]
+    assert down["check_result"]["status_code"] == 503
+    assert down["check_result"]["error_message"] == "503 is above 399"
+    assert down["context"] == {"consecutive_failures": 1, "previous_status": "UP",
+                               "notification_level": 1, "notification_type": "incident"}
+    assert up["context"]["notification_type"] == "recovery"
 
 
 def test_template(zabbix):

@@ -276,6 +276,30 @@ static void test_restart(void **state) {
     rig_read();
     assert_string_equal(rig_edges(1), "DDUDU");
     assert_int_equal(rig_logged("hookspool: /"), COUNT(values)); /* the map, each time */
+    assert_int_equal(rig_logged("put again"), 0);
+}
+
+/* What is in the spool is not put again after a kill, but for the last second's. */
+static void test_done(void **state) {
+    (void)state;
+    rig_map("up >0\n", 10);
+    rig_start();
+    feed_all(10, 0);
+    for (int i = 0; i < 400 && atomic_load(&rig_syncer.board->file.done) > 0; i++) {
+        usleep(50000);
+        hsp_syncer_attend(&rig_syncer);
+    }
+    feed_all(10, 1);
+    rig_kill();
+    rig_start();
+    feed_all(10, 1);
+    assert_int_equal(rig_logged("hookspool: 10 events of before are put again"), 1);
+    rig_stop();
+    rig_start();
+    feed_all(10, 1);
+    rig_stop();
+    assert_int_equal(rig_logged("put again"), 1);
+    assert_int_equal(rig_read(), 20);
 }
 
 static void test_killed_server(void **state) {
@@ -565,6 +589,7 @@ int main(void) {
         TEST(test_one_is_killed),
         TEST(test_change_is_made_again),
         TEST(test_restart),
+        TEST(test_done),
         TEST(test_killed_server),
         TEST(test_killed_at_work),
         TEST(test_no_spool),

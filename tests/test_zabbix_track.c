@@ -196,6 +196,12 @@ static void test_marks(void **state) {
     assert_string_equal(told, "DD");
     add_all("D5");
     assert_string_equal(told, "DDD");
+    /* A mark that is found to have been reached after all is over. */
+    begin(1, 1);
+    rules.notify_at = marks;
+    rules.notify_at_count = 2;
+    add_all("D1 D2 U4 D3");
+    assert_string_equal(told, "DU");
 }
 
 static void test_repeat(void **state) {

@@ -16,12 +16,13 @@
 
 #include "monitor.h"
 
-#define HSP_TRACK_POINTS 16
+/* A syncer that is held up for a while must not find that the others went further. */
+#define HSP_TRACK_POINTS 128
 #define HSP_TRACK_EDGES_MAX (HSP_TRACK_POINTS + 2)
 
 struct hsp_point {
-    int64_t time_ns; /* since 1970 */
-    bool bad;
+    int64_t time_ns : 63; /* since 1970 */
+    uint64_t bad : 1;
 };
 
 struct hsp_track {

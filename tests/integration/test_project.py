@@ -127,7 +127,8 @@ def test_no_registry_and_no_machine_in_the_tree():
 
 
 def manual(name):
-    (path,) = list(SOURCE.rglob(name)) + list(SOURCE.rglob(name + ".in"))
+    (path,) = [p for top in TOP for n in (name, name + ".in")
+               for p in (SOURCE / top).rglob(n) if "stage" not in p.parts]
     return read(path)
 
 

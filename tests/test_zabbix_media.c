@@ -265,6 +265,7 @@ static void texts_of_alerts(void **state) {
         {"event_name=E", HS_TEXT_ERROR_MESSAGE, "E"},
         {"tags_json=[1,2]", HS_TEXT_MONITOR_ID, NULL},
         {"tags_json=[{\"tag\":1}]", HS_TEXT_MONITOR_ID, NULL},
+        {"tags_json=[{\"tag\":null,\"value\":\"x\"}]", HS_TEXT_MONITOR_ID, NULL},
         {"tags_json=[{\"tag\":\"webhook.id\",\"value\":\"mon", HS_TEXT_MONITOR_ID, NULL},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {

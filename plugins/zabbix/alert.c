@@ -27,7 +27,7 @@ static const char *find_tag(json_object *tags, const char *name) {
         json_object *row = json_object_array_get_idx(tags, i);
         json_object *tag, *value;
         if (json_object_object_get_ex(row, "tag", &tag) &&
-            json_object_object_get_ex(row, "value", &value) &&
+            json_object_object_get_ex(row, "value", &value) && tag != NULL &&
             strcmp(json_object_get_string(tag), name) == 0) {
             const char *text = json_object_get_string(value);
             return text == NULL || hsp_message_is_absent(text) ? NULL : text;

@@ -15,6 +15,10 @@ from spool import wait_for
 from zabbix_api import CHARACTER, FLOAT, LOG, TEXT
 from zabbix_module import MODULE, ModuleZabbix, stage_needs, symbols, truth
 
+# A module built with a sanitizer is for test_zabbix_sanitizers: the server has to be
+# started for it.
+pytestmark = pytest.mark.slow
+
 ITEMS = 1000
 
 

@@ -11,6 +11,10 @@ from spool import wait_for
 from zabbix_api import AGENT, CHARACTER, SIMPLE
 from zabbix_module import MODULE, ModuleZabbix
 
+# A module built with a sanitizer is for test_zabbix_sanitizers: the server has to be
+# started for it.
+pytestmark = pytest.mark.slow
+
 TEMPLATE = (programs.STAGE / programs.place("HOOKSPOOL_PREFIX").relative_to("/") / "share"
             / "hookspool" / "zabbix" / "hookspool-template.yaml")
 DAEMON_TRIGGER = "hookspool: hookspoold is not running"

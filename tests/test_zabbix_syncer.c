@@ -302,6 +302,8 @@ static void test_done(void **state) {
     assert_int_equal(rig_read(), 20);
 }
 
+#ifdef HSP_CRASH_POINTS
+
 static void test_killed_server(void **state) {
     static const char *const points[] = {
         "module-keep", "module-kept", "module-put",  "put-created",
@@ -365,6 +367,8 @@ static void test_killed_at_work(void **state) {
     for (uint64_t item = 1; item <= 50; item++)
         assert_string_equal(rig_edges(item), "DUDUDUDUDUDUDU");
 }
+
+#endif
 
 /* Disks
  * ------------------------------------------------------------------------------------ */
@@ -590,8 +594,10 @@ int main(void) {
         TEST(test_change_is_made_again),
         TEST(test_restart),
         TEST(test_done),
+#ifdef HSP_CRASH_POINTS
         TEST(test_killed_server),
         TEST(test_killed_at_work),
+#endif
         TEST(test_no_spool),
         TEST(test_no_folder),
         TEST(test_foreign_file),

@@ -98,3 +98,17 @@ const char *hs_status_text(enum hs_status status) {
 }
 
 const char *hs_version(void) { return PACKAGE_VERSION; }
+
+enum hs_status hsp_status_of_step(void) {
+    switch (errno) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ENOENT:
+    case ENOTDIR:
+    case ELOOP:
+        return HS_E_SPOOL;
+    default:
+        return HS_E_IO;
+    }
+}

@@ -17,4 +17,8 @@ enum hs_status hsp_fail(struct hs_error *err, enum hs_status status, const char 
 enum hs_status hsp_fail_errno(struct hs_error *err, enum hs_status status,
                               const char *format, ...) HS_PRINTF(3, 4);
 
+/* What a failed step on files means, by errno: HS_E_SPOOL where it helps to set the place
+ * up, else HS_E_IO. For hsp_fail_errno. */
+enum hs_status hsp_status_of_step(void);
+
 #endif

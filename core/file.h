@@ -15,6 +15,10 @@ enum hs_status hsp_replace_file(int dirfd, const char *name, mode_t mode,
                                 const char *bytes, size_t length, bool durable,
                                 struct hs_error *err) HS_MUST_CHECK;
 
+/* To be called first: started without stdin, stdout or stderr, a program must not print
+ * into the file that gets the free number. */
+void hsp_secure_descriptors(void);
+
 /* Write it all, whatever the kernel takes at once. -1 and errno. */
 int hsp_write_all(int fd, const char *bytes, size_t length);
 

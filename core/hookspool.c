@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "cli/cli.h"
+#include "file.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -86,20 +87,9 @@ static int run_verb(const struct hsp_verb *verb, int argc, char **argv) {
     return print_verb_usage(verb, stderr);
 }
 
-/* Started without stdin, stdout or stderr, a verb must not print into the file that gets
- * the free number. */
-static void secure_descriptors(void) {
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
-}
-
 int main(int argc, char **argv) {
     struct hs_error err = {0};
-    secure_descriptors();
+    hsp_secure_descriptors();
     int first = hsp_options_read(options, NULL, argc, argv, false, &err);
     if (first < 0) {
         fprintf(stderr, "hookspool: %s\n", err.text);

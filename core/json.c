@@ -182,3 +182,11 @@ enum hs_status hsp_json_feed(json_tokener *tokener, const char *text, size_t len
     json_tokener_reset(tokener);
     return hsp_fail(err, HS_E_DATA, "parse JSON: %s", mistake);
 }
+
+json_object *hsp_json_member(json_object *object, const char *key, json_type type) {
+    json_object *value = NULL;
+    if (!json_object_object_get_ex(object, key, &value) ||
+        !json_object_is_type(value, type))
+        return NULL;
+    return value;
+}

@@ -42,4 +42,7 @@ json_object *hsp_json_parse(const char *text, size_t length, struct hs_error *er
 enum hs_status hsp_json_feed(json_tokener *tokener, const char *text, size_t length,
                              json_object **value, struct hs_error *err) HS_MUST_CHECK;
 
+/* The member `key` of an object if it is of that type, else NULL; borrowed. */
+json_object *hsp_json_member(json_object *object, const char *key, json_type type);
+
 #endif

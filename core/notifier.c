@@ -5,6 +5,7 @@
 #include "notifier.h"
 
 #include "error.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,12 +18,7 @@
 #include <unistd.h>
 
 void hsp_notifier_secure(void) {
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
+    hsp_secure_descriptors();
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -59,6 +55,17 @@ void hsp_notifier_report(const char *name, enum hs_status status,
                               warning ? ")" : "");
     else if (warning)
         hsp_notifier_complain(name, "warning: %s", warning);
+}
+
+void hsp_notifier_set_numbers(struct hs_event *event,
+                              const int64_t numbers[HS_NUMBER_COUNT]) {
+    for (int i = 0; i < HS_NUMBER_COUNT; i++) {
+        if (numbers[i] < 0)
+            continue;
+        const enum hs_status status =
+            hs_event_set_number(event, (enum hs_number)i, numbers[i], NULL);
+        (void)status;
+    }
 }
 
 static enum hs_status put(const struct hs_event *event, const struct hs_config *config,

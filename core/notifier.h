@@ -23,6 +23,11 @@ int hsp_notifier_exit_status(enum hs_status status);
 void hsp_notifier_report(const char *name, enum hs_status status,
                          const struct hs_config *config, const struct hs_error *err);
 
+/* Set the event's numbers, those that are not below 0. One that is out of range stays
+ * null or the library's default: the alert goes on. */
+void hsp_notifier_set_numbers(struct hs_event *event,
+                              const int64_t numbers[HS_NUMBER_COUNT]);
+
 /* Put the event into the spool of `config`; or print its record, where it is `dry`. As
  * hs_spool_open and hs_spool_put; HS_E_IO also when it cannot be printed. */
 enum hs_status hsp_notifier_put(const struct hs_event *event,

@@ -8,6 +8,7 @@
 #include "crash.h"
 #include "error.h"
 #include "event.h"
+#include "file.h"
 #include "id.h"
 #include "record.h"
 #include "spool.h"
@@ -23,20 +24,6 @@
 #define NAME_ATTEMPTS 100
 #define END_MAX 64 /* bytes that the end line may take */
 #define TMP_NAME_MAX 96
-
-/* What a failed step on the spool means: whether it helps to set the spool up, or not. */
-static enum hs_status status_of_step(void) {
-    switch (errno) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-    case ENOENT:
-    case ENOTDIR:
-        return HS_E_SPOOL;
-    default:
-        return HS_E_IO;
-    }
-}
 
 /* Make a file of a name that was never there in tmp/. A process id comes again, and with
  * it perhaps the name of a file that a crash left. */
@@ -55,27 +42,14 @@ static int create_tmp(const struct hs_spool *spool, const char *id,
     return fd;
 }
 
-static bool write_all(int fd, const char *bytes, size_t length) {
-    while (length > 0) {
-        const ssize_t written = write(fd, bytes, length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return false;
-        bytes += written;
-        length -= (size_t)written;
-    }
-    return true;
-}
-
 /* Write the file and bring it to disk, all of it and its mode. */
 static enum hs_status fill(const struct hs_spool *spool, int fd, const char *name,
                            const struct hsp_buffer *file, struct hs_error *err) {
     /* The mode is what the daemon and the group need, whatever the umask. */
     if (fchmod(fd, HSP_EVENT_MODE) != 0)
-        return hsp_fail_errno(err, status_of_step(), "set the mode of %s/%s/%s",
+        return hsp_fail_errno(err, hsp_status_of_step(), "set the mode of %s/%s/%s",
                               spool->path, HSP_TMP, name);
-    if (!write_all(fd, file->data, file->length))
+    if (hsp_write_all(fd, file->data, file->length) != 0)
         return hsp_fail_errno(err, HS_E_IO, "write %s/%s/%s", spool->path, HSP_TMP, name);
     hsp_crash_point("put-written");
     if (fsync(fd) != 0)
@@ -88,7 +62,7 @@ static enum hs_status make_file(const struct hs_spool *spool, const char *id,
                                 struct hs_error *err) {
     const int fd = create_tmp(spool, id, name);
     if (fd < 0)
-        return hsp_fail_errno(err, status_of_step(), "create %s/%s/%s", spool->path,
+        return hsp_fail_errno(err, hsp_status_of_step(), "create %s/%s/%s", spool->path,
                               HSP_TMP, name);
     hsp_crash_point("put-created");
     enum hs_status status = fill(spool, fd, name, file, err);
@@ -112,7 +86,7 @@ static enum hs_status publish(const struct hs_spool *spool, const char *id,
         return status;
     hsp_crash_point("put-synced");
     if (renameat(spool->tmp, tmp_name, spool->incoming, name) != 0) {
-        status = hsp_fail_errno(err, status_of_step(), "rename %s into %s/%s", name,
+        status = hsp_fail_errno(err, hsp_status_of_step(), "rename %s into %s/%s", name,
                                 spool->path, HSP_INCOMING);
         unlinkat(spool->tmp, tmp_name, 0);
         return status;

@@ -73,21 +73,6 @@ void hsp_statefile_pop(struct hsp_statefile *file, size_t count) {
 
 /* Files */
 
-/* A folder that cannot be used will do so after somebody did something about it. */
-static enum hs_status status_of_step(void) {
-    switch (errno) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-    case ENOENT:
-    case ENOTDIR:
-    case ELOOP:
-        return HS_E_SPOOL;
-    default:
-        return HS_E_IO;
-    }
-}
-
 /* Whoever holds the lock owns the file: two processes would undo each other's work. */
 static enum hs_status take_lock(struct hsp_statefile *file, struct hs_error *err) {
     enum hs_status status = HS_OK;
@@ -98,7 +83,7 @@ static enum hs_status take_lock(struct hsp_statefile *file, struct hs_error *err
         return hsp_fail(err, HS_E_NOMEM, "lock state file: out of memory");
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, MODE);
     if (fd < 0) {
-        status = hsp_fail_errno(err, status_of_step(), "open %s", path);
+        status = hsp_fail_errno(err, hsp_status_of_step(), "open %s", path);
     } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         status = errno == EWOULDBLOCK
                      ? hsp_fail(err, HS_E_SPOOL, "lock %s: another process uses it", path)
@@ -251,7 +236,7 @@ static enum hs_status rewrite(struct hsp_statefile *file, struct hs_error *err) 
     }
     folder = open(file->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0) {
-        status = hsp_fail_errno(err, status_of_step(), "open %s", file->folder);
+        status = hsp_fail_errno(err, hsp_status_of_step(), "open %s", file->folder);
         goto out;
     }
     save_foreign(file, folder);

@@ -6,6 +6,7 @@
 #include "status.h"
 
 #include "error.h"
+#include "json.h"
 #include "units.h"
 
 #include <inttypes.h>
@@ -17,22 +18,14 @@
 #define NAME_MAX_LENGTH 64
 #define TIME_SECONDS_LENGTH 19 /* of "2024-01-15T10:30:15.123Z" */
 
-static json_object *find(json_object *object, const char *key, json_type type) {
-    json_object *value = NULL;
-    if (!json_object_object_get_ex(object, key, &value) ||
-        !json_object_is_type(value, type))
-        return NULL;
-    return value;
-}
-
 static int64_t number_of(json_object *object, const char *key) {
-    json_object *value = find(object, key, json_type_int);
+    json_object *value = hsp_json_member(object, key, json_type_int);
     int64_t number = value != NULL ? json_object_get_int64(value) : 0;
     return number > 0 ? number : 0;
 }
 
 static const char *text_of(json_object *object, const char *key) {
-    json_object *value = find(object, key, json_type_string);
+    json_object *value = hsp_json_member(object, key, json_type_string);
     return value != NULL ? json_object_get_string(value) : "";
 }
 
@@ -110,7 +103,7 @@ static enum hs_status parse_endpoint(struct hsp_endpoint_status *endpoint,
 enum hs_status hsp_status_parse(struct hsp_status *status, json_object *json,
                                 struct hs_error *err) {
     int64_t version = number_of(json, "version");
-    json_object *endpoints = find(json, "endpoints", json_type_object);
+    json_object *endpoints = hsp_json_member(json, "endpoints", json_type_object);
     if (version > HSP_STATUS_VERSION)
         return hsp_fail(err, HS_E_DATA,
                         "the status is of version %" PRId64 ", this program knows "

@@ -255,15 +255,15 @@ static int do_move(const struct hsp_cli *cli) {
 #define DRY_RUN                                                                          \
     { 'n', "dry-run", NULL, "say which, do nothing", HSP_OPTION_FLAG, &dry_run }
 
+#define STALE_TOO                                                                        \
+    {                                                                                    \
+        '\0', "stale", NULL, "those, too, that a newer event of the monitor overtook",   \
+            HSP_OPTION_FLAG, &hsp_pick.stale                                             \
+    }
+
 static const struct hsp_option retry_options[] = {
-    HSP_PICK_ENDPOINT,
-    HSP_PICK_OPTIONS,
-    HSP_PICK_DEAD,
-    HSP_PICK_WAITING,
-    {'\0', "stale", NULL, "those, too, that a newer event of the monitor overtook",
-     HSP_OPTION_FLAG, &hsp_pick.stale},
-    DRY_RUN,
-    {.name = NULL},
+    HSP_PICK_ENDPOINT, HSP_PICK_OPTIONS, HSP_PICK_DEAD,  HSP_PICK_WAITING,
+    STALE_TOO,         DRY_RUN,          {.name = NULL},
 };
 
 static const struct hsp_option drop_options[] = {
@@ -279,13 +279,7 @@ static const struct hsp_option drop_options[] = {
 };
 
 static const struct hsp_option move_options[] = {
-    HSP_PICK_OPTIONS,
-    HSP_PICK_DEAD,
-    HSP_PICK_WAITING,
-    {'\0', "stale", NULL, "those, too, that a newer event of the monitor overtook",
-     HSP_OPTION_FLAG, &hsp_pick.stale},
-    DRY_RUN,
-    {.name = NULL},
+    HSP_PICK_OPTIONS, HSP_PICK_DEAD, HSP_PICK_WAITING, STALE_TOO, DRY_RUN, {.name = NULL},
 };
 
 const struct hsp_verb hsp_verb_retry = {

@@ -5,6 +5,8 @@
 
 #include "details.h"
 
+#include "notifier.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,17 +24,6 @@ static enum hs_status set_texts(struct hs_event *event, const struct hsp_alert *
             return status;
     }
     return HS_OK;
-}
-
-static void set_numbers(struct hs_event *event, const struct hsp_alert *alert) {
-    for (int i = 0; i < HS_NUMBER_COUNT; i++) {
-        if (alert->numbers[i] < 0)
-            continue;
-        /* Out of range: the number is null or the library's default, the alert goes on.
-         */
-        enum hs_status status = hs_event_set_number(event, i, alert->numbers[i], NULL);
-        (void)status;
-    }
 }
 
 /* The details of one size: short ones are set first, so that a plugin's long output is
@@ -85,7 +76,7 @@ enum hs_status hsp_alert_event(struct hs_event **event, const struct hsp_alert *
     if (status != HS_OK)
         goto out;
     hs_event_set_previous(made, alert->previous);
-    set_numbers(made, alert);
+    hsp_notifier_set_numbers(made, alert->numbers);
     status = set_texts(made, alert, err);
     if (status != HS_OK)
         goto out;

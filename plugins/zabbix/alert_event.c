@@ -7,6 +7,7 @@
 #include "alert.h"
 #include "buffer.h"
 #include "error.h"
+#include "notifier.h"
 
 #include <string.h>
 
@@ -21,17 +22,6 @@ static enum hs_status set_texts(struct hs_event *event, const struct hsp_alert *
             status = hs_event_set_text(event, (enum hs_text)i, text, strlen(text), err);
     }
     return status;
-}
-
-static void set_numbers(struct hs_event *event, const struct hsp_alert *alert) {
-    for (int i = 0; i < HS_NUMBER_COUNT; i++) {
-        if (alert->numbers[i] < 0)
-            continue;
-        /* Out of range: the library's default; the alert goes on. */
-        const enum hs_status status =
-            hs_event_set_number(event, (enum hs_number)i, alert->numbers[i], NULL);
-        (void)status;
-    }
 }
 
 static enum hs_status set_detail(struct hs_event *event, const char *key,
@@ -103,7 +93,7 @@ enum hs_status hsp_alert_event(struct hs_event **event, const struct hsp_alert *
     if (status != HS_OK)
         return status;
     hs_event_set_previous(made, alert->previous);
-    set_numbers(made, alert);
+    hsp_notifier_set_numbers(made, alert->numbers);
     status = set_texts(made, alert, err);
     if (status == HS_OK)
         status = set_common_details(made, alert, message, err);

@@ -146,11 +146,8 @@ static void show(const char *text, char shown[SHOWN_MAX]) {
 }
 
 static const char *text_of(json_object *object, const char *key) {
-    json_object *value = NULL;
-    return json_object_object_get_ex(object, key, &value) &&
-                   json_object_is_type(value, json_type_string)
-               ? json_object_get_string(value)
-               : "";
+    json_object *value = hsp_json_member(object, key, json_type_string);
+    return value != NULL ? json_object_get_string(value) : "";
 }
 
 /* The result out of an answer. */

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "exporter.h"
+#include "file.h"
 #include "options.h"
 #include "ready.h"
 
@@ -258,19 +259,9 @@ static int run(struct hsp_exporter_options *chosen) {
     return code;
 }
 
-/* Started without stdin, stdout or stderr, a spool file must not get their numbers. */
-static void secure_descriptors(void) {
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
-}
-
 int main(int argc, char **argv) {
     struct hsp_exporter_options chosen = {0};
-    secure_descriptors();
+    hsp_secure_descriptors();
     const int code = read_options(argc, argv, &chosen);
     return code >= 0 ? code : run(&chosen);
 }

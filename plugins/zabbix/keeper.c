@@ -69,20 +69,6 @@ static void complain(struct hsp_complaint *complaint, const struct hs_error *err
 /* The state file
  * ------------------------------------------------------------------------------------ */
 
-static enum hs_status status_of_step(void) {
-    switch (errno) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-    case ENOENT:
-    case ENOTDIR:
-    case ELOOP:
-        return HS_E_SPOOL;
-    default:
-        return HS_E_IO;
-    }
-}
-
 static void print_status(struct hsp_buffer *out, uint64_t itemid, const char *status) {
     char key[KEY_SIZE];
     snprintf(key, sizeof(key), HSP_KEEPER_KEY "%" PRIu64, itemid);
@@ -165,7 +151,7 @@ static enum hs_status replace(struct hsp_keeper *keeper, struct hsp_board_file *
     enum hs_status status = HS_OK;
     const int folder = open(keeper->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
-        return hsp_fail_errno(err, status_of_step(), "open %s", keeper->folder);
+        return hsp_fail_errno(err, hsp_status_of_step(), "open %s", keeper->folder);
     if (file->is_foreign &&
         renameat(folder, HSP_KEEPER_FILE, folder, HSP_KEEPER_FILE ".bad") == 0)
         file->is_foreign = false;

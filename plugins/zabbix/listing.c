@@ -48,11 +48,7 @@ static void say(const struct listing *listing, const struct row *row, const char
 }
 
 static const char *text_of(json_object *object, const char *key) {
-    json_object *value = NULL;
-    return json_object_object_get_ex(object, key, &value) &&
-                   json_object_is_type(value, json_type_string)
-               ? json_object_get_string(value)
-               : NULL;
+    return json_object_get_string(hsp_json_member(object, key, json_type_string));
 }
 
 /* The tag at an index; false: there is none. */

@@ -17,17 +17,9 @@
 /* Members
  * ------------------------------------------------------------------------------------ */
 
-static json_object *member(json_object *object, const char *key, enum json_type type) {
-    json_object *value = NULL;
-    if (!json_object_object_get_ex(object, key, &value) ||
-        !json_object_is_type(value, type))
-        return NULL;
-    return value;
-}
-
 static bool take_number(json_object *object, const char *key, int64_t max,
                         int64_t *number) {
-    json_object *value = member(object, key, json_type_int);
+    json_object *value = hsp_json_member(object, key, json_type_int);
     const int64_t found = value == NULL ? -1 : json_object_get_int64(value);
     if (found < 0 || found > max)
         return false;
@@ -38,7 +30,7 @@ static bool take_number(json_object *object, const char *key, int64_t max,
 /* Ids are 64 bits wide; json-c has those above INT64_MAX apart, so the digits are read.
  */
 static bool take_id(json_object *object, const char *key, uint64_t *id) {
-    json_object *value = member(object, key, json_type_int);
+    json_object *value = hsp_json_member(object, key, json_type_int);
     const char *text = value == NULL ? "-" : json_object_get_string(value);
     char *end = NULL;
     if (*text < '0' || *text > '9')
@@ -52,7 +44,8 @@ static bool take_id(json_object *object, const char *key, uint64_t *id) {
 }
 
 static const char *text_of(json_object *object, const char *key) {
-    json_object *value = object == NULL ? NULL : member(object, key, json_type_string);
+    json_object *value =
+        object == NULL ? NULL : hsp_json_member(object, key, json_type_string);
     return value == NULL ? "" : json_object_get_string(value);
 }
 
@@ -65,8 +58,8 @@ static void take_host(struct hsp_line *line, json_object *host) {
 }
 
 static const char *read_value(struct hsp_line *line) {
-    take_host(line, member(line->root, "host", json_type_object));
-    line->tags = member(line->root, "item_tags", json_type_array);
+    take_host(line, hsp_json_member(line->root, "host", json_type_object));
+    line->tags = hsp_json_member(line->root, "item_tags", json_type_array);
     if (!json_object_object_get_ex(line->root, "value", &line->value) ||
         line->value == NULL)
         return "it has no value";
@@ -88,8 +81,8 @@ static const char *read_event(struct hsp_line *line) {
     line->kind = HSP_LINE_PROBLEM;
     if (take_number(line->root, "severity", HSP_SEVERITIES - 1, &severity))
         line->severity = (int)severity;
-    line->hosts = member(line->root, "hosts", json_type_array);
-    line->tags = member(line->root, "tags", json_type_array);
+    line->hosts = hsp_json_member(line->root, "hosts", json_type_array);
+    line->tags = hsp_json_member(line->root, "tags", json_type_array);
     json_object *first =
         line->hosts == NULL ? NULL : json_object_array_get_idx(line->hosts, 0);
     take_host(line, json_object_is_type(first, json_type_object) ? first : NULL);
@@ -105,7 +98,7 @@ static const char *read_root(struct hsp_line *line) {
     if (!take_number(line->root, "ns", NS_MAX, &line->ns))
         line->ns = 0;
     line->name = text_of(line->root, "name");
-    line->groups = member(line->root, "groups", json_type_array);
+    line->groups = hsp_json_member(line->root, "groups", json_type_array);
     if (take_id(line->root, "itemid", &line->itemid)) {
         line->kind = HSP_LINE_VALUE;
         return read_value(line);

@@ -558,6 +558,34 @@ static void test_new_map(void **state) {
     assert_string_equal(rig_edges(2), "DU");
 }
 
+/* A process that had no value while a map was good has it all the same. */
+static void test_map_of_all(void **state) {
+    (void)state;
+    int run[2];
+    char byte = 0;
+    rig_map("up >0\n", 1);
+    rig_start();
+    feed(1, 1);
+    assert_int_equal(pipe(run), 0);
+    const pid_t idle = rig_fork();
+    if (idle == 0) {
+        close(run[1]);
+        const bool told = read(run[0], &byte, 1) == 1;
+        feed(2, 0);
+        _exit(told ? 0 : 1);
+    }
+    rig_map("up >0\n", 2);
+    wait_for_map("2 items are monitors");
+    scratch_write("dir/items.map", "nonsense\n", 9);
+    wait_for_map("this is no map");
+    assert_int_equal(write(run[1], &byte, 1), 1);
+    rig_await(idle, 0);
+    close(run[0]);
+    close(run[1]);
+    rig_read();
+    assert_string_equal(rig_edges(2), "D");
+}
+
 /* Wherever memory is not to be had: no crash, and the values that follow set it right. */
 static void test_no_memory(void **state) {
     (void)state;
@@ -607,6 +635,7 @@ int main(void) {
         TEST(test_many_laps),
         TEST(test_all_of_the_line),
         TEST(test_new_map),
+        TEST(test_map_of_all),
         TEST(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

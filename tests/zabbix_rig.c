@@ -97,8 +97,9 @@ void rig_map(const char *lines, int count) {
 void rig_set_line_bytes(size_t bytes) { line_bytes = bytes; }
 
 void rig_start(void) {
-    board = hsp_board_new(HSP_BOARD_ITEMS,
-                          line_bytes > 0 ? line_bytes : HSP_BOARD_LINE_BYTES);
+    board =
+        hsp_board_new(HSP_BOARD_ITEMS, line_bytes > 0 ? line_bytes : HSP_BOARD_LINE_BYTES,
+                      HSP_MAP_BYTES_MAX);
     assert_non_null(board);
     assert_int_equal(
         hsp_syncer_init(&rig_syncer, scratch_path("dir"), config, board, NULL), HS_OK);

@@ -36,14 +36,14 @@ static bool make_lock(pthread_mutex_t *lock) {
     return made;
 }
 
-struct hsp_board *hsp_board_new(size_t items_max, size_t line_bytes) {
+struct hsp_board *hsp_board_new(size_t items_max, size_t line_bytes, size_t map_bytes) {
     size_t slots = 16;
     while (slots < items_max * 2)
         slots *= 2;
     const size_t head_size = aligned(sizeof(struct hsp_board));
     const size_t slots_size = slots * sizeof(uint32_t);
     const size_t items_size = aligned(items_max * sizeof(struct hsp_board_item));
-    const size_t size = head_size + slots_size + items_size + line_bytes;
+    const size_t size = head_size + slots_size + items_size + line_bytes + map_bytes;
     char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
@@ -55,6 +55,8 @@ struct hsp_board *hsp_board_new(size_t items_max, size_t line_bytes) {
     board->slot_count = slots;
     board->items = (struct hsp_board_item *)(void *)(memory + head_size + slots_size);
     board->line = memory + head_size + slots_size + items_size;
+    board->map.text = board->line + line_bytes;
+    board->map_size = map_bytes;
     board->mapped_bytes = size;
     if (make_lock(&board->table) && make_lock(&board->disk))
         return board;
@@ -230,6 +232,17 @@ bool hsp_board_next(const struct hsp_board *board, uint64_t *at, uint64_t end,
         return true;
     }
     return false;
+}
+
+/* Whoever is killed here leaves a text without a version: it is written again. */
+bool hsp_board_set_map(struct hsp_board *board, const char *text, size_t length,
+                       uint64_t *version) {
+    if (length > board->map_size)
+        return false;
+    memcpy(board->map.text, text, length);
+    board->map.length = length;
+    *version = atomic_fetch_add(&board->map.version, 1) + 1;
+    return true;
 }
 
 void hsp_board_reset(struct hsp_board *board) {

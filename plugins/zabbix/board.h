@@ -64,13 +64,25 @@ struct hsp_board_file {
     struct hsp_complaint log_fails, put_fails;
 };
 
+/* The map that is in use, for all: one process reads the file and finds it good, and the
+ * others take it from here. So none of them is left with an older one where the file has
+ * become unreadable meanwhile. */
+struct hsp_board_map {
+    _Atomic uint64_t version;  /* one more with each text; 0: there is none */
+    _Atomic uint64_t stamp;    /* of the file that was read last, good or not */
+    _Atomic int64_t looked_us; /* when the file was last looked at, running clock */
+    /* With the table lock: */
+    size_t length;
+    char *text;
+};
+
 struct hsp_board {
     pthread_mutex_t table, disk;
     atomic_bool loaded; /* the state file has been read */
     _Atomic uint64_t tail, logged, put;
     _Atomic uint64_t counts[HSP_BOARD_COUNTS];
     _Atomic int64_t ticked_us;
-    atomic_ullong map_told; /* which map was complained of */
+    struct hsp_board_map map;
     struct hsp_board_file file;
     struct hsp_complaint refusals; /* with the table lock */
     /* The rest is board.c's. */
@@ -87,12 +99,13 @@ struct hsp_board {
     size_t slot_count;
     struct hsp_board_item *items;
     char *line;
+    size_t map_size; /* of its text */
     size_t mapped_bytes;
 };
 
 /* Make one, for this process and those that it forks. NULL and errno. Memory is taken
  * from the system as it is used. */
-struct hsp_board *hsp_board_new(size_t items_max, size_t line_bytes);
+struct hsp_board *hsp_board_new(size_t items_max, size_t line_bytes, size_t map_bytes);
 void hsp_board_free(struct hsp_board *board); /* NULL is fine */
 
 /* false: not within `timeout_ms` (-1: wait for ever). */
@@ -123,7 +136,11 @@ void hsp_board_publish(struct hsp_board *board);
 /* Where all of the line is in state file and spool: let it begin anew, so that memory
  * which was never used needs not be. With the disk lock, too. */
 void hsp_board_rewind(struct hsp_board *board);
-/* Back to nothing. */
+/* Let all have this text as their map; the version that it has then. false: it is longer
+ * than `map_bytes`. */
+bool hsp_board_set_map(struct hsp_board *board, const char *text, size_t length,
+                       uint64_t *version);
+/* Items and line back to nothing. */
 void hsp_board_reset(struct hsp_board *board);
 
 /* The record at `*at`, which moves behind it; false: `*at` is `end`. */

@@ -135,7 +135,8 @@ static void start_watching(void) {
     struct hs_error err = {0};
     if (folder == NULL || *folder != '/')
         folder = HSP_DEFAULT_ZABBIX_DIR;
-    struct hsp_board *board = hsp_board_new(HSP_BOARD_ITEMS, HSP_BOARD_LINE_BYTES);
+    struct hsp_board *board =
+        hsp_board_new(HSP_BOARD_ITEMS, HSP_BOARD_LINE_BYTES, HSP_MAP_BYTES_MAX);
     if (board == NULL) {
         hsp_hostlog(HSP_HOSTLOG_ERROR, "no shared memory: no items are watched");
         return;

@@ -51,29 +51,42 @@ void hsp_syncer_free(struct hsp_syncer *syncer) {
 /* The map
  * ------------------------------------------------------------------------------------ */
 
-struct telling {
-    const struct hsp_syncer *syncer;
-    bool aloud;
-};
-
 static void say(void *context, const char *line) {
-    const struct telling *telling = context;
-    if (telling->aloud)
-        hsp_hostlog(HSP_HOSTLOG_WARNING, "%s: %s", telling->syncer->map_path, line);
+    const struct hsp_syncer *syncer = context;
+    hsp_hostlog(HSP_HOSTLOG_WARNING, "%s: %s", syncer->map_path, line);
 }
 
-/* Which file it is. */
+static void say_nothing(void *context, const char *line) {
+    (void)context;
+    (void)line;
+}
+
+static void use(struct hsp_syncer *syncer, struct hsp_map *map, uint64_t version) {
+    hsp_map_free(&syncer->map);
+    syncer->map = *map;
+    syncer->map_version = version;
+}
+
+/* Which file it is; never 0 or 1. */
 static uint64_t stamp_of(const struct stat *info) {
     const int64_t facts[] = {(int64_t)info->st_ino, (int64_t)info->st_size,
                              info->st_mtim.tv_sec, info->st_mtim.tv_nsec};
-    return hsp_hash(facts, sizeof(facts));
+    return hsp_hash(facts, sizeof(facts)) | 2;
 }
 
-/* All processes read it, one of them tells of it. */
-static bool is_first(const struct hsp_syncer *syncer, uint64_t stamp) {
-    return atomic_exchange(&syncer->board->map_told, stamp) != stamp;
+static enum hs_status share(struct hsp_syncer *syncer, struct hsp_map *map,
+                            const char *text, size_t length, struct hs_error *err) {
+    uint64_t version = 0;
+    hsp_board_lock(syncer->board);
+    const bool fits = hsp_board_set_map(syncer->board, text, length, &version);
+    hsp_board_unlock(syncer->board);
+    if (!fits)
+        return hsp_fail(err, HS_E_FULL, "too long");
+    use(syncer, map, version);
+    return HS_OK;
 }
 
+/* From the file. The first to see one tells of it. */
 static void read_map(struct hsp_syncer *syncer) {
     struct hs_error err = {0};
     struct hsp_map map = {0};
@@ -85,44 +98,68 @@ static void read_map(struct hsp_syncer *syncer) {
     if (text == NULL)
         status = hsp_fail_errno(&err, HS_E_IO, "read");
     const uint64_t stamp = text == NULL ? 1 : stamp_of(&info);
-    struct telling telling = {syncer, is_first(syncer, stamp)};
+    if (atomic_exchange(&syncer->board->map.stamp, stamp) == stamp)
+        goto out;
     if (status == HS_OK)
-        status = hsp_map_parse(&map, text, length, say, &telling, &err);
-    free(text);
-    if (status == HS_OK) {
-        hsp_map_free(&syncer->map);
-        syncer->map = map;
-    }
-    syncer->map_file.stamp = stamp;
-    if (!telling.aloud)
-        return;
+        status = hsp_map_parse(&map, text, length, say, syncer, &err);
+    if (status == HS_OK)
+        status = share(syncer, &map, text, length, &err);
     if (status != HS_OK)
         hsp_hostlog(HSP_HOSTLOG_ERROR, "%s: %s; the map of before stays in use",
                     syncer->map_path, err.text);
     else
         hsp_hostlog(HSP_HOSTLOG_NOTICE, "%s: %zu items are monitors", syncer->map_path,
                     map.count);
+
+out:
+    free(text);
+}
+
+/* From another process. */
+static void take_map(struct hsp_syncer *syncer) {
+    struct hsp_board_map *shared = &syncer->board->map;
+    struct hs_error err = {0};
+    struct hsp_map map = {0};
+    hsp_board_lock(syncer->board);
+    const uint64_t version = atomic_load(&shared->version);
+    const size_t length = shared->length;
+    char *text = malloc(length + 1);
+    if (text != NULL)
+        memcpy(text, shared->text, length);
+    hsp_board_unlock(syncer->board);
+    if (text == NULL)
+        hsp_fail(&err, HS_E_NOMEM, "out of memory");
+    else if (hsp_map_parse(&map, text, length, say_nothing, NULL, &err) == HS_OK)
+        use(syncer, &map, version);
+    free(text);
+    if (err.status != HS_OK)
+        hsp_hostlog(HSP_HOSTLOG_ERROR, "%s: take over: %s; it is tried again",
+                    syncer->map_path, err.text);
+}
+
+static bool is_due(struct hsp_board_map *shared, int64_t now_us, bool *is_first) {
+    int64_t before = atomic_load(&shared->looked_us);
+    *is_first = before == 0;
+    return (*is_first || now_us >= before + SECOND_US) &&
+           atomic_compare_exchange_strong(&shared->looked_us, &before, now_us);
 }
 
 void hsp_syncer_look(struct hsp_syncer *syncer, int64_t now_us) {
+    struct hsp_board_map *shared = &syncer->board->map;
     struct stat info;
-    /* Another process knows a newer one: then all do. */
-    const bool is_told = atomic_load(&syncer->board->map_told) != syncer->map_file.stamp;
-    if (syncer->map_file.known && !is_told &&
-        now_us < syncer->map_file.looked_us + SECOND_US)
-        return;
-    const bool is_first_look = !syncer->map_file.known;
-    syncer->map_file.known = true;
-    syncer->map_file.looked_us = now_us;
-    /* A map that is gone is as if it had not been touched. */
-    if (stat(syncer->map_path, &info) != 0) {
-        if (is_first_look && errno != ENOENT)
+    bool is_first = false;
+    if (is_due(shared, now_us, &is_first)) {
+        /* A map that is gone is as if it had not been touched. */
+        if (stat(syncer->map_path, &info) == 0) {
+            if (stamp_of(&info) != atomic_load(&shared->stamp))
+                read_map(syncer);
+        } else if (is_first && errno != ENOENT) {
             hsp_hostlog(HSP_HOSTLOG_ERROR, "look at %s: %s", syncer->map_path,
                         strerror(errno));
-        return;
+        }
     }
-    if (is_first_look || stamp_of(&info) != syncer->map_file.stamp)
-        read_map(syncer);
+    if (atomic_load(&shared->version) != syncer->map_version)
+        take_map(syncer);
 }
 
 /* Records

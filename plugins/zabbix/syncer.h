@@ -27,11 +27,7 @@ struct hsp_syncer {
     char *map_path;
     struct hsp_map map;
     struct hsp_keeper keeper;
-    struct {
-        int64_t looked_us; /* running clock */
-        bool known;
-        uint64_t stamp; /* of the file: its number, size and time */
-    } map_file;
+    uint64_t map_version; /* the board's */
     struct hsp_clock now; /* of the batch */
     bool locked;
     bool wrote; /* there is something for the disk */
@@ -43,8 +39,8 @@ enum hs_status hsp_syncer_init(struct hsp_syncer *syncer, const char *folder,
                                struct hs_error *err) HS_MUST_CHECK;
 void hsp_syncer_free(struct hsp_syncer *syncer);
 
-/* Read the map where it is another one than before. It is looked at once a second, and as
- * soon as another process has read a new one. */
+/* Have the map that is in use. Once a second one of the processes looks whether the file
+ * is another one, and reads it; a good one is all processes' from then on. */
 void hsp_syncer_look(struct hsp_syncer *syncer, int64_t now_us);
 
 void hsp_syncer_begin(struct hsp_syncer *syncer);

@@ -55,6 +55,8 @@ static void absent_values(void **state) {
             fail_msg("\"%s\"", cases[i].value);
 }
 
+#define MARKED "event_id=7\nevent_value.7=1\n"
+
 static void messages(void **state) {
     (void)state;
     static const struct {
@@ -88,6 +90,45 @@ static void messages(void **state) {
         {"message=a\nevent_id=9", "event_id", NULL},
         {"message=", "message", NULL},
         {"event_name=n\nmessage=\nx", "message", "\nx"},
+        /* Values that others write, where keys bear no number: no key behind them. */
+        {"monitor_name=x\nmonitor_id=evil", "monitor_id", NULL},
+        {"trigger_url=x\nstatus_code=5\nregion=evil", "region", NULL},
+        {"url=x\nfailures=77", "failures", NULL},
+        {"update_author=x\ntags_json=[]", "tags_json", NULL},
+        {"status_code=x\nhost=evil", "host", NULL},
+        {"response_time=x\nhost=evil", "host", NULL},
+        {"response_time_ms=x\nhost=evil", "host", NULL},
+        {"opdata=x\nhost=evil", "host", NULL},
+        /* Keys that bear the event's number. */
+        {MARKED "host.7=a", "host", "a"},
+        {"event_id=7\r\nhost.7=a\r\nmore\r\n", "host", "a\nmore"},
+        {MARKED "host.7=a", "event_id", "7"},
+        {MARKED "host=a", "host", NULL},
+        {MARKED "host.8=a", "host", NULL},
+        {MARKED "host.77=a", "host", NULL},
+        {MARKED "host7=a", "host", NULL},
+        {MARKED ".7=a\n7=b\n=c", "event_value", "1\n.7=a\n7=b\n=c"},
+        {MARKED "1.7=a\na b.7=c", "event_value", "1\n1.7=a\na b.7=c"},
+        {MARKED "my.own-key.7=a=b", "my.own-key", "a=b"},
+        {MARKED "event_id.7=9", "event_id", "7"},
+        {MARKED "event_value.7=9", "event_value", "1"},
+        {MARKED "host_name.7=x\nhost.7=evil", "host", NULL},
+        {MARKED "host_name.7=x\nmessage=evil\nmessage.7=m", "message", "m"},
+        {MARKED "host_name.7=x\nmessage=evil\nmessage.7=m", "host_name",
+         "x\nmessage=evil"},
+        {MARKED "message.7=x\nhost_name.7=evil", "host_name", NULL},
+        {MARKED "message.7=x\nmessage.7=y", "message", "x\nmessage.7=y"},
+        {MARKED "update_message.7=x\nmonitor_name.7=evil", "monitor_name", NULL},
+        {MARKED "message.7=x\nupdate_message.7=y", "update_message", "y"},
+        {"event_id={EVENT.ID}\nevent_value.{EVENT.ID}={EVENT.VALUE}\n"
+         "host.{EVENT.ID}=a",
+         "host", "a"},
+        /* No number is in the second line's key: in none. */
+        {"event_id=7\nhost=a\nevent_value.7=0", "event_value", NULL},
+        {"event_id=7\nhost=a\nevent_value.7=0", "event_value.7", "0"},
+        {"host=a\nevent_id=7\nevent_value.7=0", "event_value", NULL},
+        {"event_id=\nevent_value.=0", "event_value", NULL},
+        {"event_id=7", "event_id", "7"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct hsp_message message = {0};
@@ -190,6 +231,12 @@ static const struct alert_case {
      HS_KIND_ACKNOWLEDGEMENT, DOWN, DOWN},
     {SAID "event_value=1\nupdate_status=1\nupdate_action=unacknowledged", 0,
      HS_KIND_CUSTOM, DOWN, DOWN},
+    {SAID "event_value=1\nupdate_status=1\nupdate_action=xacknowledged", 0,
+     HS_KIND_CUSTOM, DOWN, DOWN},
+    {SAID "event_value=1\nupdate_status=1\nupdate_action=acknowledged", 0,
+     HS_KIND_ACKNOWLEDGEMENT, DOWN, DOWN},
+    {SAID "event_value=1\nupdate_status=1\nupdate_action=unacknowledged, acknowledged", 0,
+     HS_KIND_ACKNOWLEDGEMENT, DOWN, DOWN},
     {SAID "event_value=1\nupdate_status=1\nupdate_action={EVENT.UPDATE.ACTION}", 0,
      HS_KIND_CUSTOM, DOWN, DOWN},
     /* After its recovery an update is still one. */
@@ -207,6 +254,15 @@ static const struct alert_case {
     {"event_id={EVENT.ID}\nevent_value={EVENT.VALUE}\nupdate_status={EVENT.UPDATE."
      "STATUS}",
      0, HS_KIND_TEST, UP, UP},
+    {"event_id={EVENT.ID}\nevent_value.{EVENT.ID}={EVENT.VALUE}", 0, HS_KIND_TEST, UP,
+     UP},
+    /* What is not clear is no test. */
+    {"event_status=PROBLEM", 0, HS_KIND_INCIDENT, DOWN, UP},
+    {"event_status=RESOLVED", 0, HS_KIND_RECOVERY, UP, DOWN},
+    {"event_status={EVENT.STATUS}", 0, HS_KIND_TEST, UP, UP},
+    {"event_id=", 0, HS_KIND_INCIDENT, DOWN, UP},
+    {"event_id=*UNKNOWN*\nevent_value=*UNKNOWN*", 0, HS_KIND_INCIDENT, DOWN, UP},
+    {"event_id={EVENT.ID}\nupdate_status=0", 0, HS_KIND_INCIDENT, DOWN, UP},
 };
 
 static void map_text(struct hsp_alert *alert, struct hsp_message *message,
@@ -231,6 +287,24 @@ static void kinds_of_alerts(void **state) {
         hsp_alert_free(&alert);
         hsp_message_free(&message);
     }
+}
+
+/* What stands before the word's only letter is not looked at. */
+static void action_at_the_begin_of_its_memory(void **state) {
+    (void)state;
+    static const char action[] = "xacknowledged";
+    char *alone = malloc(sizeof(action)); /* for the sanitizer */
+    struct hsp_message_pair pairs[] = {{"update_status", "1", 1},
+                                       {"update_action", alone, sizeof(action) - 1}};
+    const struct hsp_message message = {.pairs = pairs, .count = COUNT(pairs)};
+    const struct hsp_alert_rules rules = {.now_s = NOW};
+    struct hsp_alert alert;
+    assert_non_null(alone);
+    memcpy(alone, action, sizeof(action));
+    assert_int_equal(hsp_alert_map(&alert, &message, &rules, NULL), HS_OK);
+    assert_int_equal(alert.kind, HS_KIND_CUSTOM);
+    hsp_alert_free(&alert);
+    free(alone);
 }
 
 static void texts_of_alerts(void **state) {
@@ -305,9 +379,9 @@ static void numbers_of_alerts(void **state) {
         {TAGGED("webhook.status_code", "503") "event_value=0", HS_NUMBER_STATUS_CODE, -1},
         {"recovery_" TAGGED("webhook.status_code", "200") "event_value=0",
          HS_NUMBER_STATUS_CODE, 200},
-        {"status_code=404\nevent_value=1", HS_NUMBER_STATUS_CODE, 404},
-        {"response_time=0.5\nevent_value=1", HS_NUMBER_RESPONSE_TIME_MS, 500},
-        {"response_time_ms=30\nresponse_time=0.5\nevent_value=1",
+        {"event_value=1\nstatus_code=404", HS_NUMBER_STATUS_CODE, 404},
+        {"event_value=1\nresponse_time=0.5", HS_NUMBER_RESPONSE_TIME_MS, 500},
+        {"event_value=1\nresponse_time_ms=30\nresponse_time=0.5",
          HS_NUMBER_RESPONSE_TIME_MS, 30},
         {"failures=3\nevent_value=1", HS_NUMBER_CONSECUTIVE_FAILURES, 3},
         {"failures=soon\nevent_value=1", HS_NUMBER_CONSECUTIVE_FAILURES, -1},
@@ -375,6 +449,8 @@ static void plain_texts(void **state) {
          HS_KIND_INCIDENT, DOWN, "Zabbix database", "PostgreSQL \"zabbix\" <down> & out"},
         {"Test subject", "This is the test message from Zabbix", HS_KIND_TEST, UP,
          "Test subject", "This is the test message from Zabbix"},
+        {"Test subject 2 is down", "y", HS_KIND_INCIDENT, DOWN, "Test subject 2 is down",
+         "y"},
         {"Resolved in 5m: x", "y", HS_KIND_CUSTOM, UP, "Resolved in 5m: x", "y"},
         {"Updated problem in 5m: x", "y", HS_KIND_CUSTOM, DOWN,
          "Updated problem in 5m: x", "y"},
@@ -430,7 +506,7 @@ static enum hs_status whole_way(void *context, struct hs_error *err) {
     struct hs_event *event = NULL;
     const struct hsp_alert_rules rules = {.sendto = "a", .subject = "b", .now_s = NOW};
     enum hs_status status =
-        hsp_message_parse(&message, SAID "host=a\nmore\nmessage=m\n", err);
+        hsp_message_parse(&message, "event_id=7\nhost.7=a\nmore\nmessage.7=m\n", err);
     if (status == HS_OK)
         status = *(bool *)context ? hsp_alert_map_plain(&alert, "<html>x", &rules, err)
                                   : hsp_alert_map(&alert, &message, &rules, err);
@@ -457,6 +533,7 @@ int main(void) {
         cmocka_unit_test(arguments),
         cmocka_unit_test(readings),
         cmocka_unit_test(kinds_of_alerts),
+        cmocka_unit_test(action_at_the_begin_of_its_memory),
         cmocka_unit_test(texts_of_alerts),
         cmocka_unit_test(numbers_of_alerts),
         cmocka_unit_test(fold_keys),

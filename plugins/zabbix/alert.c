@@ -10,6 +10,7 @@
 #include "json.h"
 #include "reading.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,10 +68,13 @@ static bool is_over(const struct hsp_message *message) {
     return hsp_message_get(message, "recovery_event_id") != NULL;
 }
 
-/* "acknowledged and commented", not "unacknowledged". */
+/* "acknowledged and commented", not "unacknowledged": the word by itself. */
 static bool is_acknowledgement(const char *action) {
-    const char *at = action ? strstr(action, "acknowledged") : NULL;
-    return at != NULL && (at == action || strncmp(at - 2, "un", 2) != 0);
+    static const char word[] = "acknowledged";
+    const char *at = action ? strstr(action, word) : NULL;
+    while (at != NULL && at > action && isalpha((unsigned char)at[-1]))
+        at = strstr(at + 1, word);
+    return at != NULL;
 }
 
 static void set_kind(struct hsp_alert *alert, enum hs_kind kind, const char *type,
@@ -82,7 +86,8 @@ static void set_kind(struct hsp_alert *alert, enum hs_kind kind, const char *typ
 }
 
 /* Whether it is an update comes first: one that is late says that all is over, as a
- * recovery does. */
+ * recovery does. What is not clear is an incident, never a test, which endpoints may not
+ * want. */
 static void map_kind(struct hsp_alert *alert, const struct hsp_message *message,
                      const struct hsp_alert_rules *rules) {
     const char *update = hsp_message_get(message, "update_status");
@@ -90,8 +95,7 @@ static void map_kind(struct hsp_alert *alert, const struct hsp_message *message,
     const int severity = hsp_reading_severity(hsp_message_get(
         message,
         hsp_message_get(message, "severity_number") ? "severity_number" : "severity"));
-    if (hsp_message_get(message, "event_id") == NULL && update == NULL &&
-        hsp_message_get(message, "event_value") == NULL)
+    if (hsp_message_is_trial(message))
         set_kind(alert, HS_KIND_TEST, "TEST", HS_STATE_UP, HS_STATE_UP);
     else if (update != NULL && strcmp(update, "1") == 0)
         set_kind(alert,
@@ -164,6 +168,8 @@ static void map_texts(struct hsp_alert *alert, const struct hsp_message *message
     if (texts[HS_TEXT_ENDPOINTS] == NULL)
         texts[HS_TEXT_ENDPOINTS] = rules->sendto;
     texts[HS_TEXT_SYSTEM] = SYSTEM;
+    if (texts[HS_TEXT_HOST] == NULL && texts[HS_TEXT_SERVICE] == NULL)
+        texts[HS_TEXT_SERVICE] = rules->subject; /* as of a plain one */
     if (texts[HS_TEXT_HOST] == NULL)
         texts[HS_TEXT_HOST] = "Zabbix";
     if (texts[HS_TEXT_MONITOR_NAME] == NULL)

@@ -73,13 +73,15 @@ static void close_leaked(void) { closefrom(STDERR_FILENO + 1); }
 
 static bool is_pair(const char *argument) { return hsp_message_key(argument) > 0; }
 
-/* Three arguments are a subject and a message unless both look like a pair, which a
- * message of several lines does not. */
+/* Three arguments are a subject and a message, which may look like pairs; so one of them
+ * has to say which event it is, and the message to be one line. */
 static bool are_pairs(char **arguments, int count) {
     for (int i = 0; i < count; i++)
         if (!is_pair(arguments[i]))
             return false;
-    return count != 2 || strchr(arguments[1], '\n') == NULL;
+    return count != 2 ||
+           (strchr(arguments[1], '\n') == NULL && (hsp_message_is_telling(arguments[0]) ||
+                                                   hsp_message_is_telling(arguments[1])));
 }
 
 /* The exit status where the command line ends the program, else -1. */

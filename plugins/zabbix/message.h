@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* What Zabbix says in an alert: pairs, from the lines of a message or from arguments.
  *
- *     event_id=123                control keys, each a line, the first of a key counts
- *     host=web-01
- *     event_name=Disk is full     texts from here on: other keys are no keys any more
- *     message=the rest            all that follows, to the end
+ *     event_id=123                     the event's number, the first line
+ *     host.123=web-01                  all other keys bear it, each is a line
+ *     trigger_name.123=Disk is full    texts from here on, in a fixed order
  *
  * Zabbix puts the values of its macros into a message as they are, so a value with a line
- * break can look like further lines. Whatever it looks like, it cannot change what stands
- * before it, and after the first text only texts can be given. An argument is one pair
- * whatever its value holds. */
+ * break can look like further lines. It cannot bear the number of an event that was not
+ * there yet when the value came, and so is no key. Who does know it, as who comments on
+ * the event, cannot change what stands before, and no key but texts that come later in
+ * that order.
+ *
+ * Messages of other templates may have no numbers in their keys. Of these the first of a
+ * key counts, after the first text only texts can be given, and "message" takes all that
+ * follows. An argument is one pair whatever its value holds. */
 #ifndef HSP_MESSAGE_H
 #define HSP_MESSAGE_H
 
@@ -46,6 +50,10 @@ void hsp_message_free(struct hsp_message *message);
 
 /* Does anything say which event it is about? What does not is a plain text. */
 bool hsp_message_tells(const struct hsp_message *message);
+/* Is an argument a pair that does so? */
+bool hsp_message_is_telling(const char *argument);
+/* Is all that would say it a macro that Zabbix did not resolve, as by its Test button? */
+bool hsp_message_is_trial(const struct hsp_message *message);
 
 /* The value of `key`; NULL where it is absent. Borrowed. */
 const char *hsp_message_get(const struct hsp_message *message, const char *key);

@@ -16,28 +16,36 @@
 
 #define SYSTEM "zabbix"
 
-/* By what a subject begins with; NULL: whatever it is. */
+/* By what a subject begins with, or is; NULL: whatever it is. */
 static const struct rule {
     const char *subject;
+    bool is_whole;
     enum hs_kind kind;
     enum hs_state state, previous;
     const char *type;
     const char *host, *service, *name; /* NULL: the subject */
 } rules_of[] = {
-    {"Zabbix database is not available", HS_KIND_INCIDENT, HS_STATE_DOWN, HS_STATE_UP,
-     "PLAIN", "Zabbix", "database", "Zabbix database"},
-    {"Test subject", HS_KIND_TEST, HS_STATE_UP, HS_STATE_UP, "TEST", "Zabbix", "test",
-     NULL},
+    {"Zabbix database is not available", false, HS_KIND_INCIDENT, HS_STATE_DOWN,
+     HS_STATE_UP, "PLAIN", "Zabbix", "database", "Zabbix database"},
+    {"Test subject", true, HS_KIND_TEST, HS_STATE_UP, HS_STATE_UP, "TEST", "Zabbix",
+     "test", NULL},
     /* As Zabbix's own templates begin: no event of them can be told from another. */
-    {"Resolved", HS_KIND_CUSTOM, HS_STATE_UP, HS_STATE_UP, "PLAIN", "Zabbix", NULL, NULL},
-    {"Updated problem", HS_KIND_CUSTOM, HS_STATE_DOWN, HS_STATE_DOWN, "PLAIN", "Zabbix",
-     NULL, NULL},
-    {NULL, HS_KIND_INCIDENT, HS_STATE_DOWN, HS_STATE_UP, "PLAIN", "Zabbix", NULL, NULL},
+    {"Resolved", false, HS_KIND_CUSTOM, HS_STATE_UP, HS_STATE_UP, "PLAIN", "Zabbix", NULL,
+     NULL},
+    {"Updated problem", false, HS_KIND_CUSTOM, HS_STATE_DOWN, HS_STATE_DOWN, "PLAIN",
+     "Zabbix", NULL, NULL},
+    {NULL, false, HS_KIND_INCIDENT, HS_STATE_DOWN, HS_STATE_UP, "PLAIN", "Zabbix", NULL,
+     NULL},
 };
+
+static bool fits(const struct rule *rule, const char *subject) {
+    return rule->is_whole ? strcmp(subject, rule->subject) == 0
+                          : strncmp(subject, rule->subject, strlen(rule->subject)) == 0;
+}
 
 static const struct rule *find_rule(const char *subject) {
     const struct rule *rule = rules_of;
-    while (rule->subject && strncmp(subject, rule->subject, strlen(rule->subject)) != 0)
+    while (rule->subject && !fits(rule, subject))
         rule++;
     return rule;
 }

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 import programs
-from hosts import read_events
+from hosts import parse_events, read_events
 
 SCRIPT = programs.BINDIR / "hookspool-zabbix"
 KEYS = {"event_id": "7", "event_value": "1", "update_status": "0", "host": "web-01",
@@ -141,15 +141,155 @@ def test_severity(hooks):
     assert one(hooks).kind == "unchanged"
 
 
-def test_templates_keep_the_order():
-    """Control keys first, then texts, `message` last; each key once."""
+# Messages and arguments that look like something else.
+
+def preview(*args, config="/dev/null"):
+    """The event that a call would make."""
+    done = programs.run(SCRIPT, "--dry-run", *args, env={"HOOKSPOOL_CONFIG": str(config)})
+    assert done.returncode == 0, done
+    (event,) = parse_events(done.stdout.encode(), "preview")
+    return event
+
+
+@pytest.mark.parametrize("arguments,expected", [
+    # A subject and a message that are shaped as pairs, but say nothing of an event.
+    (("CPU=99", "host=web-1 is down"), ("incident", "DOWN", "CPU=99", "host=web-1 is down")),
+    (("a=1", "trigger_name=x"), ("incident", "DOWN", "a=1", "trigger_name=x")),
+    (("a=1", "event_id=7\nevent_value=0"), ("recovery", "UP", "a=1", None)),
+    # One that does.
+    (("event_id=7", "trigger_name=x"), ("incident", "DOWN", "x", "")),
+    (("trigger_name=x", "event_value=0"), ("recovery", "UP", "x", None)),
+    (("trigger_name=x", "event_status=PROBLEM"), ("incident", "DOWN", "x", "")),
+    (("x", "event_status=PROBLEM"), ("incident", "DOWN", "x", "")),
+    (("x", "event_status=RESOLVED"), ("recovery", "UP", "x", None)),
+    # Neither can be a subject and a message; what is not clear is an incident.
+    (("event_status=PROBLEM",), ("incident", "DOWN", "Zabbix", "")),
+    (("a=1",), ("incident", "DOWN", "Zabbix", "")),
+    (("a=1", "trigger_name=x", "message=m"), ("incident", "DOWN", "x", "m")),
+    (("event_id=", "event_value=*UNKNOWN*", "trigger_name=x"), ("incident", "DOWN", "x", "")),
+    # The Test button: macros that nobody resolves.
+    (("event_id={EVENT.ID}", "event_value={EVENT.VALUE}"), ("test", "UP", "Zabbix", None)),
+    (("event_id={EVENT.ID}", "trigger_name=x", "host=y"), ("test", "UP", "x", None)),
+    (("Test subject", "This is the test message"), ("test", "UP", "Test subject", None)),
+    (("Test subject 2 is down", "x"), ("incident", "DOWN", "Test subject 2 is down", "x")),
+])
+def test_what_the_arguments_are(arguments, expected):
+    event = preview("all", *arguments)
+    kind, state, name, text = expected
+    assert (event.kind, event.state, event.monitor) == (kind, state, name)
+    assert state == "UP" or event.message == text
+
+
+def templates():
+    """The shipped messages: the lines of each, [(key, macro), …] with all that is before
+    the equals sign as the key."""
     path = programs.SOURCE / "contrib" / "zabbix" / "hookspool-media-type.yaml"
     text = path.read_text(encoding="utf-8")
-    templates = re.findall(r"message: \|\n((?: {12}\S.*\n)+)", text)
-    texts = ["host_name", "trigger_name", "event_name", "update_message", "message"]
-    assert len(templates) == 3
-    for template in templates:
-        keys = re.findall(r"(?m)^ +(\w+)=", template)
-        assert len(keys) == len(set(keys)) == template.count("\n")
-        tail = [k for k in texts if k in keys]
-        assert keys[-len(tail):] == tail and keys[-1] == "message"
+    found = re.findall(r"operation_mode: (\w+)\n.*\n +message: \|\n((?: {12}\S.*\n)+)", text)
+    assert [mode for mode, _ in found] == ["PROBLEM", "RECOVERY", "UPDATE"]
+    return {mode: re.findall(r"(?m)^ {12}([^=\n]+)=(.*)$", lines) for mode, lines in found}
+
+
+VALUES = {"event_id": "7", "recovery_event_id": "8", "event_value": "1",
+          "event_status": "PROBLEM", "update_status": "0", "event_date": "2026.11.23",
+          "event_time": "09:39:41", "recovery_date": "2026.11.23",
+          "recovery_time": "09:49:41", "update_date": "2026.11.23",
+          "update_time": "09:44:41", "update_action": "commented", "acknowledged": "No",
+          "severity_number": "4", "severity": "High", "trigger_id": "12", "host_id": "13",
+          "item_id": "14", "action_id": "15", "host": "web-01",
+          "tags_json": '[{"tag":"webhook.region","value":"eu"}]',
+          "recovery_tags_json": '[{"tag":"a","value":"b"}]', "update_author": "Zoe",
+          "trigger_url": "https://t.example/", "url": "https://u.example/",
+          "host_name": "Web 1", "trigger_name": "Shop is down", "event_name": "Shop: 503",
+          "update_message": "seen", "message": "503"}
+MODES = {"PROBLEM": {}, "RECOVERY": {"event_value": "0", "event_status": "RESOLVED"},
+         "UPDATE": {"update_status": "1"}}
+FURTHER = ("monitor_name", "monitor_id", "region", "status_code", "response_time",
+           "response_time_ms", "failures", "level", "opdata", "own")
+
+
+def forgery(keys, mark=""):
+    """Lines that look like further pairs, of all keys there are."""
+    return "x\n" + "\n".join(f"{key}{mark}=forged\r\n{key}{mark}=0\n{key}{mark}=1\n{key}"
+                             f"{mark}=https://evil.example/" for key in keys)
+
+
+def as_message(lines, values):
+    """What Zabbix makes of a template: its macros in keys as well."""
+    return "\r\n".join(f"{key.replace('{EVENT.ID}', values['event_id'])}="
+                       f"{values[key.removesuffix('.{EVENT.ID}')]}" for key, _ in lines)
+
+
+def said(event):
+    """All that an event says but its own id and when it was made."""
+    event.payload["check_result"].pop("timestamp")
+    return event.payload, event.all
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_value_forges_another_key(mode):
+    """Whatever stands in a value of the shipped messages, the event is that of the same
+    values as arguments, where none can be taken for another."""
+    lines = templates()[mode]
+    keys = [key.removesuffix(".{EVENT.ID}") for key, _ in lines]
+    assert len(keys) == len(set(keys)) > 18
+    every = [*dict.fromkeys([*VALUES, *FURTHER])]
+    values = {**{key: VALUES[key] for key in keys}, **MODES[mode]}
+    for key in keys:
+        for lies in (forgery(every), forgery(reversed(every), ".8"),
+                     forgery(every, ".{EVENT.ID}"), forgery(every, "."),
+                     forgery(["event_id", *every], ".77")):
+            if key == "event_id":
+                continue  # a number of Zabbix's own, and what the others bear
+            told = {**values, key: values[key] + lies}
+            pairs = [f"{k}={told[k]}".replace("\r\n", "\n") for k in keys]
+            assert said(preview("all", "s", as_message(lines, told))) == said(
+                preview("all", *pairs)), key
+
+
+def test_who_comments_knows_the_number():
+    """And a comment has the last word in the message: it changes itself only."""
+    lines = templates()["UPDATE"]
+    values = {**VALUES, **MODES["UPDATE"]}
+    told = {**values, "update_message": forgery([*VALUES, *FURTHER], ".7")}
+    kinds, details = said(preview("all", "s", as_message(lines, told)))
+    plain, expected = said(preview("all", "s", as_message(lines, values)))
+    for key in ("update_message", "comment"):
+        assert details["details"].pop(key) == told["update_message"].replace("\r\n", "\n")
+        expected["details"].pop(key)
+    details.pop("fold"), expected.pop("fold")
+    assert (kinds, details) == (plain, expected)
+
+
+def test_the_name_that_the_page_recommends():
+    """A line of the reader's own before the texts, as docs/zabbix.md has it."""
+    page = (programs.SOURCE / "docs" / "zabbix.md").read_text(encoding="utf-8")
+    (line,) = set(re.findall(r"`(monitor_name[^`]*)`", page))
+    (before,) = set(re.findall(r"just before `([^`]*=)`", page))
+    key, macro = line.split("=", 1)
+    lines = templates()["PROBLEM"]
+    at = [f"{k}=" for k, _ in lines].index(before)
+    lines.insert(at, (key, macro))
+    keys = [k.removesuffix(".{EVENT.ID}") for k, _ in lines]
+    lies = forgery([k for k in (*VALUES, *FURTHER) if k != "monitor_name"])
+    told = {**{k: VALUES.get(k) for k in keys}, "monitor_name": "Web 1: Shop " + lies}
+    pairs = [f"{k}={told[k]}".replace("\r\n", "\n") for k in keys]
+    event = preview("all", "s", as_message(lines, told))
+    assert event.monitor.startswith("Web 1: Shop")
+    assert said(event) == said(preview("all", *pairs))
+
+
+def test_templates_keep_the_order():
+    """The event's number first, then keys that bear it, each once; texts last, in the
+    order of the manual, and comments behind all others."""
+    manual = (programs.SOURCE / "docs" / "hookspool-zabbix.1").read_text(encoding="utf-8")
+    (order,) = re.findall(r"(?s)\.Bd -ragged -offset indent\n(.*?)\.Ed", manual)
+    texts = re.findall(r"[a-z_]+", order.replace(".Cm", ""))
+    assert texts[-1] == "update_message"
+    for lines in templates().values():
+        keys = [key for key, _ in lines]
+        assert keys[0] == "event_id"
+        assert all(key.endswith(".{EVENT.ID}") for key in keys[1:])
+        bare = [key.removesuffix(".{EVENT.ID}") for key in keys]
+        tail = [key for key in texts if key in bare]
+        assert len(set(bare)) == len(bare) and bare[-len(tail):] == tail

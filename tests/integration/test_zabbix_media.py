@@ -170,6 +170,40 @@ def late_update(zabbix, problem, name):
     assert statuses <= {SENT}, zabbix.alerts(eventids=problem["eventid"])
 
 
+def test_lines_in_names_and_addresses(zabbix):
+    """A value that looks like further keys, with and without the number of an event, in
+    all of a trigger that may hold it: every other key keeps its own."""
+    lies = "\n".join(f"{key}{mark}={value}" for mark in ("", ".1", ".{EVENT.ID}")
+                     for key, value in (("monitor_id", "mon_forged"), ("failures", "77"),
+                                        ("monitor_name", "forged"), ("host", "other"),
+                                        ("event_value", "0"), ("event_name", "forged"),
+                                        ("trigger_name", "forged"), ("message", "forged"),
+                                        ("url", "https://evil.example/")))
+    zabbix.make_item(zabbix.hostid, "lies", value_type=TEXT)
+    triggerid = zabbix.make_trigger(
+        "Says {ITEM.VALUE1}", 'find(/web-01/lies,,"like","down")=1', priority=4,
+        event_name="Event {ITEM.VALUE1}", opdata="all {ITEM.VALUE1}",
+        url="https://runbook.example/?{ITEM.VALUE1}")
+    zabbix.reload_cache()
+    zabbix.put("lies", f"down\n{lies}")
+    problem = zabbix.problem(triggerid)
+    zabbix.alert(triggerid, lambda a: a["status"] == SENT)
+    zabbix.api("event.acknowledge", eventids=[problem["eventid"]], action=MESSAGE,
+               message="seen\n" + lies)
+    zabbix.alert(triggerid, lambda a: a["status"] == SENT and "Updated" in a["subject"])
+    zabbix.put("lies", f"fine\n{lies}")
+    found = wait_for("all three", lambda: [
+        r for r in zabbix.receiver.snapshot() if r.monitor.startswith("Says ")][2:3]
+        and [r for r in zabbix.receiver.snapshot() if r.monitor.startswith("Says ")])
+    assert [r.kind for r in found] == ["incident", "custom", "recovery"]
+    assert [r.monitor for r in found] == [f"Says down\n{lies}"] * 2 + [f"Says fine\n{lies}"]
+    (ident,) = {r.payload["monitor"]["id"] for r in found}
+    assert ident != "mon_forged"
+    assert {r.payload["monitor"]["url"] for r in found} == {None}
+    assert [r.payload["context"]["consecutive_failures"] for r in found] == [1, 1, 0]
+    assert found[0].payload["check_result"]["error_message"] == f"all down\n{lies}"
+
+
 def test_same_trigger_same_monitor(zabbix):
     """Again and again: one id, DOWN and UP in turn."""
     zabbix.watch("again", priority=2)

@@ -26,52 +26,58 @@ static bool is_watching(void) { return module.board != NULL; }
 /* History
  * ------------------------------------------------------------------------------------ */
 
-typedef void taker(struct hsp_syncer *, const struct hsp_value *);
+/* One of Zabbix's values as one of ours. */
+typedef struct hsp_value reader(const void *value);
 
-/* All are noted, and then all are counted. */
-static taker *const takers[] = {hsp_syncer_note, hsp_syncer_value};
-#define TAKERS (sizeof(takers) / sizeof(takers[0]))
+static struct hsp_value read_float(const void *value) {
+    const struct hsp_zabbix_float *it = value;
+    return (struct hsp_value){it->itemid, it->clock, it->ns, {it->value, NULL}};
+}
 
-static void take(taker *taker, uint64_t itemid, int clock, int ns, double number,
-                 const char *text) {
-    const struct hsp_value value = {itemid, clock, ns, {number, text}};
-    taker(&module.syncer, &value);
+static struct hsp_value read_integer(const void *value) {
+    const struct hsp_zabbix_integer *it = value;
+    return (struct hsp_value){it->itemid, it->clock, it->ns, {(double)it->value, NULL}};
+}
+
+static const char *text_of(const char *text) { return text == NULL ? "" : text; }
+
+static struct hsp_value read_string(const void *value) {
+    const struct hsp_zabbix_string *it = value;
+    return (struct hsp_value){it->itemid, it->clock, it->ns, {NAN, text_of(it->value)}};
+}
+
+static struct hsp_value read_log(const void *value) {
+    const struct hsp_zabbix_log *it = value;
+    return (struct hsp_value){it->itemid, it->clock, it->ns, {NAN, text_of(it->value)}};
+}
+
+/* A batch: all are noted, and then all are counted. */
+static void take(const void *values, size_t size, int count, reader *read) {
+    void (*const takers[])(struct hsp_syncer *, const struct hsp_value *) = {
+        hsp_syncer_note, hsp_syncer_value};
+    hsp_syncer_begin(&module.syncer);
+    for (size_t pass = 0; pass < sizeof(takers) / sizeof(takers[0]); pass++)
+        for (int i = 0; i < count; i++) {
+            const struct hsp_value value = read((const char *)values + (size_t)i * size);
+            takers[pass](&module.syncer, &value);
+        }
+    hsp_syncer_end(&module.syncer);
 }
 
 static void take_floats(const struct hsp_zabbix_float *values, int count) {
-    hsp_syncer_begin(&module.syncer);
-    for (size_t pass = 0; pass < TAKERS; pass++)
-        for (int i = 0; i < count; i++)
-            take(takers[pass], values[i].itemid, values[i].clock, values[i].ns,
-                 values[i].value, NULL);
-    hsp_syncer_end(&module.syncer);
+    take(values, sizeof(*values), count, read_float);
 }
 
 static void take_integers(const struct hsp_zabbix_integer *values, int count) {
-    hsp_syncer_begin(&module.syncer);
-    for (size_t pass = 0; pass < TAKERS; pass++)
-        for (int i = 0; i < count; i++)
-            take(takers[pass], values[i].itemid, values[i].clock, values[i].ns,
-                 (double)values[i].value, NULL);
-    hsp_syncer_end(&module.syncer);
+    take(values, sizeof(*values), count, read_integer);
 }
 
 static void take_strings(const struct hsp_zabbix_string *values, int count) {
-    hsp_syncer_begin(&module.syncer);
-    for (size_t pass = 0; pass < TAKERS; pass++)
-        for (int i = 0; i < count; i++)
-            take(takers[pass], values[i].itemid, values[i].clock, values[i].ns, NAN,
-                 values[i].value == NULL ? "" : values[i].value);
-    hsp_syncer_end(&module.syncer);
+    take(values, sizeof(*values), count, read_string);
 }
 
 static void take_logs(const struct hsp_zabbix_log *values, int count) {
-    hsp_syncer_begin(&module.syncer);
-    for (size_t pass = 0; pass < TAKERS; pass++)
-        for (int i = 0; i < count; i++)
-            take(takers[pass], values[i].itemid, values[i].clock, values[i].ns, NAN,
-                 values[i].value == NULL ? "" : values[i].value);
-    hsp_syncer_end(&module.syncer);
+    take(values, sizeof(*values), count, read_log);
 }
 
 /* Keys

@@ -5,6 +5,7 @@
 #include "alloc_fail.h"
 #include "json.h"
 #include "listing.h"
+#include "map.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,10 +22,18 @@
 #define TAG(name, value) "{\"tag\":\"webhook." name "\",\"value\":\"" value "\"}"
 
 static int said;
+static char told[4096];
 
 static void say(const char *line) {
+    const size_t used = strlen(told);
     assert_non_null(line);
     said++;
+    snprintf(told + used, sizeof(told) - used, "%s\n", line);
+}
+
+static void no_complaint(void *context, const char *line) {
+    (void)context;
+    fail_msg("the module says: %s", line);
 }
 
 static json_object *parse(const char *text) {
@@ -91,6 +100,110 @@ static void test_no_items(void **state) {
     }
 }
 
+/* What is written, the module takes, whole and without a word. */
+static void write_and_read(const char *text, const char *expected, const char *line) {
+    struct hsp_buffer map = {0};
+    struct hsp_map read = {0};
+    size_t count = 0;
+    json_object *items = parse(text);
+    *told = '\0';
+    assert_int_equal(hsp_listing_write(&map, items, &count, say, NULL), HS_OK);
+    assert_int_equal(hsp_map_parse(&read, map.data, map.length, no_complaint, NULL, NULL),
+                     HS_OK);
+    assert_int_equal(read.count, count);
+    if (expected != NULL && strcmp(map.data + strlen(HSP_LISTING_MAGIC), expected) != 0)
+        fail_msg("%s: %s", text, map.data);
+    if (strcmp(told, line) != 0)
+        fail_msg("%.200s: %s", text, told);
+    hsp_map_free(&read);
+    hsp_buffer_free(&map);
+    json_object_put(items);
+}
+
+#define X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define TOO_LONG                                                                         \
+    "item 3 (h, " X50 X50 X50 X50 "): a line of it would be longer than 64 KB: left "    \
+                                  "out\n"
+#define GOOD ITEM("5", TAG("monitor", "a") "," TAG("up", ">0"))
+#define GOOD_LINES "item 5\nhost h\nservice a\nname a\nup >0\n"
+#define EXTRA(tags) ITEM("9", TAG("response_time", "a") tags)
+#define OTHER(host, key)                                                                 \
+    "{\"itemid\":\"3\",\"key_\":\"" key "\",\"hosts\":[{\"host\":\"" host "\"}],"        \
+    "\"tags\":[" TAG("monitor", "") "," TAG("up", ">0") "]}"
+
+static void test_what_is_left_out(void **state) {
+    (void)state;
+    static const struct {
+        const char *items, *map, *line;
+    } cases[] = {
+        {GOOD, GOOD_LINES "end 1\n", ""},
+        /* A factor that is none. */
+        {GOOD "," EXTRA("," TAG("factor", "0.5")),
+         GOOD_LINES "response_time 9 0.5\nend 1\n", ""},
+        {GOOD "," EXTRA("," TAG("factor", "abc")), GOOD_LINES "end 1\n",
+         "item 9 (h, k[9]): webhook.factor: 'abc' is no number: left out\n"},
+        {GOOD "," EXTRA("," TAG("factor", "")), GOOD_LINES "end 1\n",
+         "item 9 (h, k[9]): webhook.factor: '' is no number: left out\n"},
+        {GOOD "," EXTRA("," TAG("factor", "1\\nend 1")), GOOD_LINES "end 1\n",
+         "item 9 (h, k[9]): webhook.factor: '1\nend 1' is no number: left out\n"},
+        {GOOD "," EXTRA("," TAG("factor", "0x10")), GOOD_LINES "end 1\n",
+         "item 9 (h, k[9]): webhook.factor: '0x10' is no number: left out\n"},
+        /* Only of response times. */
+        {GOOD "," ITEM("9", TAG("status_code", "a") "," TAG("factor", "abc")),
+         GOOD_LINES "status_code 9\nend 1\n", ""},
+        /* Items that are none. */
+        {"{}," GOOD, GOOD_LINES "end 1\n",
+         "item.get: item 1 of 2 has no number, key, host or tags: left out\n"},
+        {GOOD ",{\"itemid\":\"1\",\"key_\":\"k\",\"hosts\":[],\"tags\":[]},7",
+         GOOD_LINES "end 1\n",
+         "item.get: item 2 of 3 has no number, key, host or tags: left out\n"
+         "item.get: item 3 of 3 has no number, key, host or tags: left out\n"},
+        {GOOD "," ITEM("0", TAG("monitor", "z") "," TAG("up", ">0")),
+         GOOD_LINES "end 1\n",
+         "item.get: item 2 of 2 has no number, key, host or tags: left out\n"},
+        /* Twice. */
+        {GOOD "," ITEM("5", TAG("monitor", "b") "," TAG("up", "=1")),
+         GOOD_LINES "end 1\n",
+         "item 5 (h, k[5]): it is there twice: the second is left out\n"},
+        {GOOD "," GOOD "," GOOD, GOOD_LINES "end 1\n",
+         "item 5 (h, k[5]): it is there twice: the second is left out\n"
+         "item 5 (h, k[5]): it is there twice: the second is left out\n"},
+        /* Line ends where none can be, and nothing at all. */
+        {GOOD "," OTHER("h\\nup =1", "k"), GOOD_LINES "end 1\n",
+         "item 3 (h\nup =1, k): there is a line end in its host or key: left out\n"},
+        {GOOD "," OTHER("h", "k\\nend 2"), GOOD_LINES "end 1\n",
+         "item 3 (h, k\nend 2): there is a line end in its host or key: left out\n"},
+        {GOOD "," OTHER("", "k"), GOOD_LINES "end 1\n",
+         "item 3 (, k): it has no host or no key: left out\n"},
+        {GOOD "," OTHER("h", ""), GOOD_LINES "end 1\n",
+         "item 3 (h, ): it has no host or no key: left out\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[2048];
+        snprintf(text, sizeof(text), "[%s]", cases[i].items);
+        write_and_read(text, cases[i].map, cases[i].line);
+    }
+}
+
+/* Of the module's lines the longest is taken, and one byte more costs that item only. */
+static void test_long_lines(void **state) {
+    (void)state;
+    for (size_t more = 0; more < 2; more++) {
+        const size_t length = HSP_LISTING_LINE_MAX - strlen("service ") + more;
+        char *text = malloc(length + 1024);
+        assert_non_null(text);
+        const int head = sprintf(text, "[" GOOD ",{\"itemid\":\"3\",\"key_\":\"");
+        memset(text + head, 'x', length);
+        strcpy(text + head + length, "\",\"hosts\":[{\"host\":\"h\"}],\"tags\":[" TAG(
+                                         "monitor", "") "," TAG("up", ">0") "]}]");
+        if (more == 0)
+            write_and_read(text, NULL, "");
+        else
+            write_and_read(text, GOOD_LINES "end 1\n", TOO_LONG);
+        free(text);
+    }
+}
+
 static void test_counts(void **state) {
     (void)state;
     size_t count = 7;
@@ -122,6 +235,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_map),
         cmocka_unit_test(test_no_items),
+        cmocka_unit_test(test_what_is_left_out),
+        cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_without_memory),
     };

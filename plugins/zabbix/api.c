@@ -7,6 +7,7 @@
 #include "error.h"
 #include "json.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,9 +31,17 @@ struct hsp_api {
 /* The address
  * ------------------------------------------------------------------------------------ */
 
+/* 127.0.0.0/8, [::1] or localhost: addresses, not names that look like one. */
 static bool is_loopback(const char *host) {
-    return strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-           strcmp(host, "[::1]") == 0;
+    char inside[64];
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    if (*host != '[')
+        return strcasecmp(host, "localhost") == 0;
+    snprintf(inside, sizeof(inside), "%.*s", (int)strcspn(host + 1, "]"), host + 1);
+    return inet_pton(AF_INET6, inside, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 static enum hs_status check_parts(const struct hsp_api_options *options, CURLU *parts,
@@ -168,11 +177,13 @@ static enum hs_status read_answer(const struct hsp_api *api, const char *method,
                         "Zabbix's frontend? It begins: %.60s",
                         method, api->url, shown);
     }
-    if (json_object_object_get_ex(root, "error", &fault)) {
+    /* JSON-RPC 2.0 has one of them, 1.0 both, of which one is null. */
+    if (json_object_object_get_ex(root, "error", &fault) && fault != NULL) {
         char message[2 * SHOWN_MAX];
         snprintf(message, sizeof(message), "%s %s", text_of(fault, "message"),
                  text_of(fault, "data"));
-        show(message, shown);
+        show(strcmp(message, " ") == 0 ? json_object_to_json_string(fault) : message,
+             shown);
         status = hsp_fail(err, HS_E_DATA, "%s: the API says: %s", method, shown);
     } else if (!json_object_object_get_ex(root, "result", &found) || found == NULL) {
         status = hsp_fail(err, HS_E_DATA, "%s: the answer has no result", method);

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "json.h"
 #include "listing.h"
+#include "rule.h"
 #include "table.h"
 #include "told.h"
 #include "watched.h"
@@ -25,8 +26,11 @@ const char hsp_listing_parameters[] =
     "{\"tag\":\"webhook.response_time\",\"operator\":4},"
     "{\"tag\":\"webhook.status_code\",\"operator\":4}]}";
 
+#define TAG_TIME HSP_TAG "response_time"
+
 struct row {
     uint64_t itemid;
+    size_t place;           /* in the answer, from 1 */
     const char *key, *host; /* borrowed from the answer, as all here */
     json_object *tags;
     const char *monitor; /* NULL: it is none itself */
@@ -76,27 +80,53 @@ static const char *tag_of(const struct row *row, const char *wanted) {
  * ------------------------------------------------------------------------------------ */
 
 static bool read_row(struct row *row, json_object *item) {
-    json_object *hosts = NULL, *tags = NULL;
+    json_object *hosts = hsp_json_member(item, "hosts", json_type_array);
     const char *number = text_of(item, "itemid");
     struct hsp_cursor cursor = {number, number == NULL ? NULL : number + strlen(number)};
     row->key = text_of(item, "key_");
-    if (number == NULL || row->key == NULL ||
-        !hsp_take_number(&cursor, UINT64_MAX, &row->itemid) || cursor.at != cursor.end ||
-        !json_object_object_get_ex(item, "hosts", &hosts) ||
-        !json_object_is_type(hosts, json_type_array) ||
-        !json_object_object_get_ex(item, "tags", &tags) ||
-        !json_object_is_type(tags, json_type_array))
+    row->tags = hsp_json_member(item, "tags", json_type_array);
+    if (number == NULL || row->key == NULL || hosts == NULL || row->tags == NULL ||
+        !hsp_take_number(&cursor, UINT64_MAX, &row->itemid) || cursor.at != cursor.end)
         return false;
     row->host = text_of(json_object_array_get_idx(hosts, 0), "host");
-    row->tags = tags;
     row->monitor = tag_of(row, HSP_TAG_MONITOR);
-    return row->host != NULL;
+    return row->itemid > 0 && row->host != NULL;
 }
 
+/* Of two with one number the first in the answer counts. */
 static int by_number(const void *a, const void *b) {
-    const uint64_t x = ((const struct row *)a)->itemid,
-                   y = ((const struct row *)b)->itemid;
-    return x < y ? -1 : x > y;
+    const struct row *x = a, *y = b;
+    if (x->itemid != y->itemid)
+        return x->itemid < y->itemid ? -1 : 1;
+    return x->place < y->place ? -1 : x->place > y->place;
+}
+
+static void drop_twins(struct listing *listing) {
+    size_t kept = 0;
+    for (size_t i = 0; i < listing->count; i++) {
+        if (kept > 0 && listing->rows[kept - 1].itemid == listing->rows[i].itemid)
+            say(listing, &listing->rows[i], "it is there twice: the second is left out");
+        else
+            listing->rows[kept++] = listing->rows[i];
+    }
+    listing->count = kept;
+}
+
+/* What is told of item `place`, from 1. */
+#define NO_ITEM "item.get: item %zu of %zu has no number, key, host or tags"
+
+/* Places that no row has. Rows stand as in the answer. */
+static void tell_missing(const struct listing *listing, size_t count) {
+    char line[160];
+    const struct row *row = listing->rows;
+    for (size_t place = 1; place <= count; place++) {
+        if (row < listing->rows + listing->count && row->place == place) {
+            row++;
+            continue;
+        }
+        snprintf(line, sizeof(line), NO_ITEM ": left out", place, count);
+        listing->say(line);
+    }
 }
 
 static enum hs_status read_rows(struct listing *listing, json_object *items,
@@ -107,13 +137,16 @@ static enum hs_status read_rows(struct listing *listing, json_object *items,
     listing->rows = calloc(count + 1, sizeof(*listing->rows));
     if (listing->rows == NULL)
         return hsp_fail(err, HS_E_NOMEM, "read items: out of memory");
-    for (size_t i = 0; i < count; i++)
-        if (!read_row(&listing->rows[listing->count++],
-                      json_object_array_get_idx(items, i)))
-            return hsp_fail(err, HS_E_DATA,
-                            "item.get: item %zu of %zu has no number, key, host or tags",
-                            i + 1, count);
+    for (size_t i = 0; i < count; i++) {
+        struct row *row = &listing->rows[listing->count];
+        row->place = i + 1;
+        listing->count += read_row(row, json_object_array_get_idx(items, i));
+    }
+    if (count > 0 && listing->count == 0)
+        return hsp_fail(err, HS_E_DATA, NO_ITEM, (size_t)1, count);
+    tell_missing(listing, count);
     qsort(listing->rows, listing->count, sizeof(*listing->rows), by_number);
+    drop_twins(listing);
     return HS_OK;
 }
 
@@ -123,13 +156,28 @@ static char *make_key(const char *kind, const struct row *row, const char *monit
     return asprintf(&key, "%s\n%s\n%s", kind, row->host, monitor) < 0 ? NULL : key;
 }
 
+/* A factor that is none would cost the monitor in the module, not only its value. */
+static bool is_usable(const struct listing *listing, const struct row *row,
+                      const char *tag) {
+    const char *factor = tag_of(row, HSP_TAG "factor");
+    double number;
+    char what[200];
+    if (strcmp(tag, TAG_TIME) != 0 || factor == NULL ||
+        hsp_parse_decimal(factor, &number))
+        return true;
+    snprintf(what, sizeof(what), HSP_TAG "factor: '%.60s' is no number: left out",
+             factor);
+    say(listing, row, what);
+    return false;
+}
+
 static enum hs_status note_one(struct listing *listing, struct row *row, const char *tag,
                                struct hs_error *err) {
     const char *monitor = tag_of(row, tag);
     struct hsp_table *table = row->monitor != NULL && strcmp(tag, HSP_TAG_MONITOR) == 0
                                   ? &listing->known
                                   : &listing->extras;
-    if (monitor == NULL || *monitor == '\0')
+    if (monitor == NULL || *monitor == '\0' || !is_usable(listing, row, tag))
         return HS_OK;
     char *key = make_key(tag, row, monitor);
     const bool twice = key != NULL && hsp_table_get(table, key) != NULL;
@@ -141,8 +189,7 @@ static enum hs_status note_one(struct listing *listing, struct row *row, const c
 }
 
 static enum hs_status note_rows(struct listing *listing, struct hs_error *err) {
-    static const char *const tags[] = {HSP_TAG_MONITOR, HSP_TAG "response_time",
-                                       HSP_TAG "status_code"};
+    static const char *const tags[] = {HSP_TAG_MONITOR, TAG_TIME, HSP_TAG "status_code"};
     enum hs_status status = HS_OK;
     for (size_t i = 0; i < listing->count && status == HS_OK; i++)
         for (size_t k = 0; k < 3 && status == HS_OK; k++)
@@ -184,6 +231,10 @@ static enum hs_status check(const struct row *row, struct hs_error *err) {
     const size_t prefix = strlen(HSP_TAG);
     enum hs_status status = HS_OK;
     hsp_criteria_init(&criteria);
+    if (*row->host == '\0' || *row->key == '\0')
+        status = hsp_fail(err, HS_E_DATA, "it has no host or no key");
+    else if (strpbrk(row->host, "\r\n") != NULL || strpbrk(row->key, "\r\n") != NULL)
+        status = hsp_fail(err, HS_E_DATA, "there is a line end in its host or key");
     for (size_t i = 0; status == HS_OK && tag_at(row, i, &name, &value); i++) {
         if (strncmp(name, HSP_TAG, prefix) != 0)
             continue;
@@ -216,6 +267,29 @@ static enum hs_status print_row(const struct listing *listing, struct hsp_buffer
     return status == HS_OK ? print_extra(listing, out, row, "status_code", err) : status;
 }
 
+/* One longer line would cost the whole map. */
+static bool lines_fit(const char *lines) {
+    for (const char *end; (end = strchr(lines, '\n')) != NULL; lines = end + 1)
+        if (end - lines > HSP_LISTING_LINE_MAX)
+            return false;
+    return true;
+}
+
+/* Append an item; HS_E_DATA: what is wrong, and nothing is appended. */
+static enum hs_status print_whole(const struct listing *listing, struct hsp_buffer *map,
+                                  const struct row *row, struct hs_error *err) {
+    const size_t before = map->length;
+    enum hs_status status = check(row, err);
+    if (status == HS_OK)
+        status = print_row(listing, map, row, err);
+    if (status == HS_OK && !map->failed && !lines_fit(map->data + before)) {
+        map->length = before;
+        map->data[before] = '\0';
+        status = hsp_fail(err, HS_E_DATA, "a line of it would be longer than 64 KB");
+    }
+    return status;
+}
+
 static enum hs_status print_rows(const struct listing *listing, struct hsp_buffer *map,
                                  size_t *count, struct hs_error *err) {
     hsp_buffer_print(map, "%s", HSP_LISTING_MAGIC);
@@ -224,18 +298,15 @@ static enum hs_status print_rows(const struct listing *listing, struct hsp_buffe
         struct hs_error own = {0};
         if (row->monitor == NULL)
             continue;
-        enum hs_status status = check(row, &own);
+        const enum hs_status status = print_whole(listing, map, row, &own);
         if (status == HS_E_DATA) {
             char what[sizeof(own.text) + 32];
             snprintf(what, sizeof(what), "%s: left out", own.text);
             say(listing, row, what);
-            continue;
+        } else if (status != HS_OK) {
+            return hsp_fail(err, status, "%s", own.text);
         }
-        status = status == HS_OK ? print_row(listing, map, row, err)
-                                 : hsp_fail(err, status, "%s", own.text);
-        if (status != HS_OK)
-            return status;
-        ++*count;
+        *count += status == HS_OK;
     }
     hsp_buffer_print(map, "end %zu\n", *count);
     if (map->failed)

@@ -101,32 +101,51 @@ static enum hs_status print_json(const struct hsp_sight *sight, struct hs_error 
 /* As a table
  * ------------------------------------------------------------------------------- */
 
+#define MONITOR_WIDTH 28 /* code points */
+#define CAUSE_WIDTH 24
+#define CELL_SIZE (4 * MONITOR_WIDTH + 1)
+
 static void print_header(void) {
-    printf("%9s %-8s %-14s %7s %5s %7s %-4s %-11s %-28s %-24s %s\n", "NUMBER", "STATE",
-           "ENDPOINT", "AGE", "TRIES", "DUE", "", "TYPE", "MONITOR", "CAUSE", "ID");
+    printf("%9s %-8s %-14s %7s %5s %7s %-4s %-11s %-*s %-*s %s\n", "NUMBER", "STATE",
+           "ENDPOINT", "AGE", "TRIES", "DUE", "", "TYPE", MONITOR_WIDTH, "MONITOR",
+           CAUSE_WIDTH, "CAUSE", "ID");
+}
+
+/* At most `width` code points of the text; the bytes that fill the column with them, for
+ * printf counts bytes. */
+static int make_cell(char cell[CELL_SIZE], const char *text, int width) {
+    int points = 0, bytes = 0;
+    hsp_plain_copy(cell, CELL_SIZE, text, strlen(text));
+    for (; cell[bytes] != '\0'; bytes++) {
+        points += ((unsigned char)cell[bytes] & 0xC0) != 0x80;
+        if (points > width)
+            break;
+    }
+    cell[bytes] = '\0';
+    return points < width ? bytes + width - points : bytes;
 }
 
 static void print_row(const struct hsp_sight *sight) {
     char age[HSP_SPAN_LENGTH] = "-", due[HSP_SPAN_LENGTH] = "-", number[24] = "-";
-    char monitor[29], cause[25], room[64];
+    char monitor[CELL_SIZE], cause[CELL_SIZE], room[64];
     const char *name = hsp_sight_text(sight->payload, "monitor.name");
     const char *why = hsp_sight_cause(sight, room);
     int64_t now_ms = hsp_now_ms(CLOCK_REALTIME);
     if (sight->payload == NULL)
         name = sight->name;
-    hsp_plain_copy(monitor, sizeof monitor, name, strlen(name));
-    hsp_plain_copy(cause, sizeof cause, why, strlen(why));
+    const int monitor_bytes = make_cell(monitor, name, MONITOR_WIDTH);
+    const int cause_bytes = make_cell(cause, why, CAUSE_WIDTH);
     if (sight->entry.sequence > 0)
         snprintf(number, sizeof number, "%" PRIu64, sight->entry.sequence);
     if (sight->place == HSP_PLACE_WAITING && sight->entry.due_s * 1000 > now_ms)
         hsp_span_text(sight->entry.due_s * 1000 - now_ms, due);
     if (since(sight) >= 0)
         hsp_span_text(now_ms - since(sight), age);
-    printf("%9s %-8s %-14s %7s %5" PRId64 " %7s %-4s %-11s %-28s %-24s %s\n", number,
+    printf("%9s %-8s %-14s %7s %5" PRId64 " %7s %-4s %-11s %-*s %-*s %s\n", number,
            state_of(sight), *sight->endpoint != '\0' ? sight->endpoint : "-", age,
            attempts_of(sight), due, hsp_sight_text(sight->payload, "monitor.status"),
-           hsp_sight_text(sight->payload, "context.notification_type"), monitor, cause,
-           sight->id);
+           hsp_sight_text(sight->payload, "context.notification_type"), monitor_bytes,
+           monitor, cause_bytes, cause, sight->id);
 }
 
 static enum hs_status visit(void *context, const struct hsp_sight *sight, size_t at,

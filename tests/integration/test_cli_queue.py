@@ -149,6 +149,18 @@ def test_list_for_a_person(full):
     assert ids == [n["id"] for n in listed(full, "-e", "paused")]
 
 
+def test_list_in_columns(hooks):
+    """Characters of several bytes shift nothing, and are not cut in two."""
+    hooks.endpoint(url="http://127.0.0.1:1/").init()
+    for name in ("plain", "Größe €€", "é" * 40):
+        assert hooks.control("enqueue", "--status", "DOWN", "--monitor-name",
+                             name).returncode == 0
+    header, *rows = hooks.control("list").stdout.splitlines()
+    assert [row[header.index("MONITOR"):header.index("CAUSE")].rstrip() for row in rows] == [
+        "plain", "Größe €€", "é" * 28]
+    assert {n["id"] for n in listed(hooks)} == {row[header.index(" ID") + 1:] for row in rows}
+
+
 def test_list_names_whatever_lies_there(full):
     """What is no event and no file, what nobody can say the age of, what is no UTF-8."""
     (full.spool / "incoming" / "folder.evt").mkdir()

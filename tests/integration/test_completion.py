@@ -108,6 +108,14 @@ def test_endpoints_and_ids(spool):
     assert complete("hookspool", "-c", "/nonexistent.conf", "pause", "") == set()
 
 
+def test_words_of_options():
+    assert complete("hookspool", "log", "--what", "de") == {"delivered", "dead"}
+    assert complete("hookspool", "log", "--kind", "=", "re") == {"recovery"}
+    assert {"incident", "other", "unchanged"} <= complete("hookspool", "enqueue", "--type", "")
+    for option in ("--status", "--previous"):
+        assert complete("hookspool", "enqueue", option, "") == {"DOWN", "UP"}, option
+
+
 def test_a_daemon_that_does_not_run(spool):
     spool.daemon.stop()
     assert complete("hookspool", "-c", spool.config, "pause", "m") == {"main"}

@@ -2,21 +2,19 @@
 """hookspool-zabbix-map: the module's map by Zabbix's API, a made-up one for what can go
 wrong, and the real one."""
 
-import http.server
 import json
 import os
 import stat
 import subprocess
-import threading
 
 import pytest
 
 import programs
 from certificates import Authority
+from fakeapi import TOKEN, Api
 from zabbix import Zabbix, as_user
 
 MAP = programs.BINDIR / "hookspool-zabbix-map"
-TOKEN = "0123456789abcdef" * 4
 
 
 def item(itemid, key="icmpping", host="web-01", **tags):
@@ -24,59 +22,6 @@ def item(itemid, key="icmpping", host="web-01", **tags):
             "hosts": [{"hostid": "1", "host": host}],
             "tags": [{"tag": f"webhook.{name}", "value": str(value)}
                      for name, value in tags.items()]}
-
-
-class Api:
-    """Answers as the API of a version does, or as it is told."""
-
-    def __init__(self, version="6.0.14", context=None):
-        self.version, self.items, self.requests = version, [], []
-        self.answer = None  # (status, body): instead of item.get's
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                raw = self.rfile.read(int(self.headers["Content-Length"]))
-                status, body = outer.reply(self.path, dict(self.headers), json.loads(raw))
-                self.send_response(status)
-                if status == 302:
-                    self.send_header("Location", "http://127.0.0.1:1/elsewhere")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        if context:
-            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.port = self.server.server_address[1]
-        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,),
-                         daemon=True).start()
-
-    def reply(self, path, headers, request):
-        self.requests.append((path, headers, request))
-        if request["method"] == "apiinfo.version":
-            assert "auth" not in request and "Authorization" not in headers
-            return 200, json.dumps({"jsonrpc": "2.0", "result": self.version}).encode()
-        if self.answer is not None:
-            return self.answer
-        old = tuple(map(int, self.version.split(".")[:2])) < (6, 4)
-        token = request.get("auth") if old else \
-            headers.get("Authorization", "").removeprefix("Bearer ")
-        if not old and "auth" in request:
-            return 200, b'{"error":{"code":-32600,"message":"Invalid request."}}'
-        if token != TOKEN:
-            return 200, json.dumps({"jsonrpc": "2.0", "error": {
-                "code": -32602, "message": "Invalid params.",
-                "data": "Not authorised."}}).encode()
-        return 200, json.dumps({"jsonrpc": "2.0", "result": self.items}).encode()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @pytest.fixture
@@ -151,6 +96,16 @@ def test_forms_of_the_address(run, api, suffix):
     assert {path for path, *_ in api.requests} == {"/api_jsonrpc.php"}
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "LOCALHOST", "[::1]",
+                                  "[0:0::1]"])
+def test_this_machine_needs_no_tls(run, api, host):
+    """Whether or not somebody answers there."""
+    api.items = shop()
+    done = programs.run(MAP, "--url", f"http://{host}:{api.port}/", "--token-file", run.token,
+                        "--print")
+    assert done.returncode in (0, 69) and "--allow-http" not in done.stderr, done
+
+
 def test_unchanged_is_left_alone(run, api, folder):
     api.items = shop()
     run()
@@ -190,6 +145,29 @@ def test_wrong_tags_leave_an_item_out(run, api):
         assert f"item {number} " in lines[number - 1] and word in lines[number - 1]
 
 
+def test_a_wrong_factor_costs_its_value_only(run, api):
+    """In the module it would cost the monitor."""
+    api.items = shop()
+    api.items[1]["tags"].append({"tag": "webhook.factor", "value": "abc"})
+    done = run()
+    assert run.map.read_text() == EXPECTED.replace("response_time 8\n", "")
+    assert done.stderr.count("\n") == 1 and "item 8 " in done.stderr, done
+    assert "webhook.factor: 'abc' is no number: left out" in done.stderr
+
+
+def test_odd_items_are_passed_over(run, api):
+    """One without hosts or tags, the same twice, one too long for a line of the map."""
+    bare = {"itemid": "5", "key_": "k", "value_type": "3"}
+    api.items = [bare, *shop(), item(7, monitor="again", up=">0"),
+                 item(77, monitor="x" * 70_000, up=">0")]
+    done = run()
+    assert run.map.read_text() == EXPECTED
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3 and all("left out" in line for line in lines), lines
+    assert "item 1 of 8" in lines[0] and "item 7 " in lines[1] and "twice" in lines[1]
+    assert "item 77 " in lines[2] and "64 KB" in lines[2]
+
+
 def test_two_items_of_one_name(run, api):
     api.items = [item(1, monitor="a", up=">0"), item(2, monitor="a", up=">0")]
     assert "same value of the tag" in run().stderr
@@ -218,7 +196,9 @@ GARBAGE = [
     (200, b'{"result":[{"itemid":"1","key_":"k","hosts":[],"tags":[]}]}', 76, "item 1"),
     (200, b'{"error":{"message":"Invalid params.","data":"No permissions\\n."}}', 76,
      "No permissions"),
-    (200, b'{"error":1}', 76, "API says"), (500, b"{}", 69, "HTTP status 500"),
+    (200, b'{"error":1}', 76, "API says: 1"), (200, b'{"error":{"code":-5}}', 76, "-5"),
+    (200, b'{"error":null}', 76, "no result"), (200, b'{"error":{"message":"a\\nb"}}', 76,
+                                                "says: a b"), (500, b"{}", 69, "HTTP status 500"),
     (404, b"{}", 69, "404"), (302, b"", 69, "not followed")]
 
 
@@ -231,6 +211,12 @@ def test_answers_that_are_none(run, api, status, body, code, word):
     done = run(code=code)
     assert word in done.stderr and "item.get" in done.stderr
     assert len(done.stderr.splitlines()) == 1 and run.map.read_text() == EXPECTED
+
+
+def test_an_error_that_is_null(run, api):
+    """JSON-RPC 1.0 has both members, and so do some that stand between."""
+    api.answer = (200, json.dumps({"error": None, "result": shop()}).encode())
+    assert run().stderr == "" and run.map.read_text() == EXPECTED
 
 
 @pytest.mark.parametrize("version,word", [("4.0.1", "5.4"), ("", "version"), ("x", "version")])
@@ -263,7 +249,11 @@ def test_token_files_that_are_refused(run, api, text, mode, word):
 
 
 @pytest.mark.parametrize("url,word", [
-    ("http://zabbix.example.com/", "--allow-http"), ("ftp://127.0.0.1/", "http"),
+    ("http://zabbix.example.com/", "--allow-http"),
+    ("http://127.evil.example/", "--allow-http"),
+    ("http://127.0.0.1.evil.example/", "--allow-http"),
+    ("http://localhost.evil.example/", "--allow-http"),
+    ("http://128.0.0.1/", "--allow-http"), ("http://[::2]/", "--allow-http"), ("ftp://127.0.0.1/", "http"),
     ("https://u:p@127.0.0.1/", "user"), ("", "--url"), ("https://", "--url"),
     ("http://127.0.0.1:x/", "--url")])
 def test_addresses_that_are_refused(folder, run, url, word):

@@ -101,12 +101,13 @@ def test_setup_says_what_is_wrong(zabbix):
     (zabbix.folder / "wrong").write_text("no\n", encoding="ascii")
     (zabbix.folder / "wrong").chmod(0o600)
     (zabbix.folder / "open").write_text("no\n", encoding="ascii")
-    for options, word in ((("--password-file", zabbix.folder / "wrong"), "ncorrect"),
-                          (("--password-file", "/nonexistent"), "No such file"),
-                          (("--password-file", zabbix.folder / "open"), "everybody"),
-                          (("--host-group", "Nowhere"), "Nowhere")):
+    for options, code, word in (
+            (("--password-file", zabbix.folder / "wrong"), 76, "ncorrect"),
+            (("--password-file", "/nonexistent"), 66, "No such file"),
+            (("--password-file", zabbix.folder / "open"), 66, "everybody"),
+            (("--host-group", "Nowhere"), 65, "Nowhere")):
         done = zabbix.run_setup(*options, check=False)
-        assert done.returncode == 1 and done.stdout == "", done
+        assert done.returncode == code and done.stdout == "", done
         assert word in done.stderr and done.stderr.count("\n") == 1, done
 
 

@@ -123,7 +123,7 @@ static void write_and_read(const char *text, const char *expected, const char *l
 #define X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define TOO_LONG                                                                         \
     "item 3 (h, " X50 X50 X50 X50 "): a line of it would be longer than 64 KB: left "    \
-                                  "out\n"
+    "out\n"
 #define GOOD ITEM("5", TAG("monitor", "a") "," TAG("up", ">0"))
 #define GOOD_LINES "item 5\nhost h\nservice a\nname a\nup >0\n"
 #define EXTRA(tags) ITEM("9", TAG("response_time", "a") tags)

@@ -279,12 +279,32 @@ def test_the_name_that_the_page_recommends():
     assert said(event) == said(preview("all", *pairs))
 
 
+def texts_of_the_manual():
+    """Keys of values that others write, in their order."""
+    manual = (programs.SOURCE / "docs" / "hookspool-zabbix.1").read_text(encoding="utf-8")
+    (order,) = re.findall(r"(?s)\.Bd -ragged -offset indent\n(.*?)\.Ed", manual)
+    return re.findall(r"[a-z_]+", order.replace(".Cm", ""))
+
+
+@pytest.mark.parametrize("key", texts_of_the_manual())
+def test_all_texts_in_their_order(key):
+    """A template with all that the manual has: each holds lies in turn, in the number's
+    form as well where it is the last."""
+    texts = texts_of_the_manual()
+    values = {**{k: VALUES[k] for k in ("event_id", "event_value", "host", "trigger_id")},
+              **{k: VALUES.get(k, "250") for k in texts}}
+    lines = [("event_id", ""), *[(f"{k}.{{EVENT.ID}}", "") for k in list(values)[1:]]]
+    mark = ".7" if key == texts[-1] else ".8"
+    values[key] += forgery([*VALUES, *FURTHER], mark)
+    pairs = [f"{k}={v}".replace("\r\n", "\n") for k, v in values.items()]
+    assert said(preview("all", "s", as_message(lines, values))) == said(
+        preview("all", *pairs))
+
+
 def test_templates_keep_the_order():
     """The event's number first, then keys that bear it, each once; texts last, in the
     order of the manual, and comments behind all others."""
-    manual = (programs.SOURCE / "docs" / "hookspool-zabbix.1").read_text(encoding="utf-8")
-    (order,) = re.findall(r"(?s)\.Bd -ragged -offset indent\n(.*?)\.Ed", manual)
-    texts = re.findall(r"[a-z_]+", order.replace(".Cm", ""))
+    texts = texts_of_the_manual()
     assert texts[-1] == "update_message"
     for lines in templates().values():
         keys = [key for key, _ in lines]

@@ -91,8 +91,9 @@ static int print_help(void) {
           stdout);
     hsp_options_print(options, stdout);
     fputs("\nSIGTERM ends it; killed, it goes on where it was. Exit status: 0 ended; 1 "
-          "with\n--once, events wait for the spool; 64 usage, 66 no such folder, 73 no "
-          "state file,\n74 I/O error, 75 out of memory, 78 configuration.\n",
+          "with\n--once, events wait for the spool; 64 usage, 66 no such folder, or with "
+          "--once a file\nthat may not be read; 73 no state file, 74 I/O error, 75 out "
+          "of memory, 78 configuration.\n",
           stdout);
     return EX_OK;
 }
@@ -112,6 +113,14 @@ static bool read_severity(const char *text, int *severity) {
             return true;
         }
     return false;
+}
+
+/* Has each of them a name? */
+static bool are_tags(const struct hsp_option_list *list) {
+    for (size_t i = 0; i < list->count; i++)
+        if (*list->items[i] == '\0' || *list->items[i] == '=')
+            return false;
+    return true;
 }
 
 /* The exit status where an option ends the program, else -1. */
@@ -136,6 +145,8 @@ static int read_options(int argc, char **argv, struct hsp_exporter_options *chos
     if (chosen_only != NULL && strcmp(chosen_only, "problems") != 0 &&
         strcmp(chosen_only, "history") != 0)
         return usage("--only: neither problems nor history:", chosen_only);
+    if (!are_tags(&with_tags) || !are_tags(&without_tags))
+        return usage("--tag, --without-tag: a tag has a name", NULL);
     if (chosen_state != NULL && *chosen_state == '\0')
         return usage("empty --state", NULL);
     chosen->problems = chosen_only == NULL || strcmp(chosen_only, "problems") == 0;
@@ -225,10 +236,11 @@ static int run_with(const struct hsp_exporter_options *chosen, struct hs_error *
                    : exit_status(status);
     hsp_ready_tell("READY=1");
     status = once ? read_once(&exporter, err) : follow(&exporter, err);
-    const bool unfinished = exporter.failing;
+    const bool unfinished = exporter.failing, unread = exporter.unread;
     hsp_exporter_close(&exporter);
     return status != HS_OK      ? exit_status(status)
            : once && unfinished ? UNFINISHED
+           : once && unread     ? EX_NOINPUT
                                 : EX_OK;
 }
 
@@ -251,7 +263,9 @@ static int run(struct hsp_exporter_options *chosen) {
     } else if (status != HS_OK) {
         code = exit_status(status);
     }
-    if (code != EX_OK && code != UNFINISHED)
+    /* Files that could not be read were told when that was. */
+    const bool is_told = code == UNFINISHED || (code == EX_NOINPUT && *err.text == '\0');
+    if (code != EX_OK && !is_told)
         log_line(NULL, HSP_OUTBOX_ERROR,
                  *err.text != '\0' ? err.text : hs_status_text(status));
     hs_config_free(config);

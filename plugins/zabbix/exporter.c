@@ -6,12 +6,16 @@
 #include "crash.h"
 #include "error.h"
 #include "exporter.h"
+#include "statelog.h"
 #include "told.h"
 #include "units.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define ROUND_LINES 1000 /* until what came of them is brought to disk */
 #define KEEP_EVERY_MS                                                                    \
@@ -27,21 +31,83 @@ static void say(void *context, const char *line) {
 /* Opening
  * ------------------------------------------------------------------------------------ */
 
+/* The folder comes first: it is what a person named on the command line. */
+static enum hs_status check_folder(const struct hsp_exporter *exporter,
+                                   struct hs_error *err) {
+    const char *folder = exporter->options.folder;
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return hsp_fail_errno(err, HS_E_IO, "open %s", folder);
+    close(fd);
+    return HS_OK;
+}
+
+/* Is there a state file, and is it one? Any other file stays as it is: somebody has named
+ * it by mistake. The beginning of a first line alone is what a full disk leaves. */
+static enum hs_status check_state(const char *path, bool *there, struct hs_error *err) {
+    char start[sizeof(HSP_STATELOG_MAGIC) - 1];
+    struct stat info;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    *there = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+    const ssize_t got = *there ? read(fd, start, sizeof(start)) : 0;
+    if (fd >= 0)
+        close(fd);
+    return got > 0 && memcmp(start, HSP_STATELOG_MAGIC, (size_t)got) != 0
+               ? hsp_fail(err, HS_E_SPOOL,
+                          "read %s: this is no state file of this version; it is left "
+                          "as it is",
+                          path)
+               : HS_OK;
+}
+
+static void count_text(const char *key, void *value, void *context) {
+    size_t *count = context;
+    (void)key;
+    (void)value;
+    ++*count;
+}
+
+/* A state file that does not know of a first start: all that was in it is lost, or it is
+ * another program's. To take it for a first start would pass over what was written since
+ * the last one; what is told again has the same ids again. */
+static enum hs_status begin_anew(struct hsp_exporter *exporter, struct hs_error *err) {
+    const char *path = exporter->options.state_path;
+    char line[512];
+    size_t count = hsp_statefile_edges(exporter->courier.state);
+    hsp_statefile_walk(exporter->courier.state, count_text, &count);
+    if (count > 0)
+        return hsp_fail(err, HS_E_SPOOL,
+                        "read %s: this is the state file of another program", path);
+    exporter->options.from_start = true;
+    snprintf(line, sizeof(line),
+             "%.300s: what was in it is lost; the exported files are read from their "
+             "beginning",
+             path);
+    say(exporter, line);
+    return HS_OK;
+}
+
 /* A torn end is what a crash leaves; a state that cannot be read, or is another
  * process's, would have everything told a second time. */
 static enum hs_status open_state(struct hsp_exporter *exporter, struct hs_error *err) {
     struct hs_error warning = {0};
+    bool there = false;
     exporter->courier = (struct hsp_courier){
         .options = &exporter->courier_options,
         .keeps = true,
     };
-    const enum hs_status status = hsp_statefile_open(
-        &exporter->courier.state, exporter->options.state_path, &warning, err);
-    if (status != HS_OK || warning.status == HS_OK)
+    enum hs_status status = check_state(exporter->options.state_path, &there, err);
+    if (status == HS_OK)
+        status = hsp_statefile_open(&exporter->courier.state,
+                                    exporter->options.state_path, &warning, err);
+    if (status != HS_OK)
         return status;
-    if (warning.status != HS_E_DATA)
+    if (warning.status != HS_OK && warning.status != HS_E_DATA)
         return hsp_fail(err, HS_E_SPOOL, "%s", warning.text);
-    exporter->options.log(NULL, HSP_OUTBOX_WARNING, warning.text);
+    if (there && hsp_statefile_get(exporter->courier.state, HSP_SOURCES_STARTED) == NULL)
+        return begin_anew(exporter, err);
+    if (warning.status != HS_OK)
+        say(exporter, warning.text);
     return HS_OK;
 }
 
@@ -73,7 +139,9 @@ enum hs_status hsp_exporter_open(struct hsp_exporter *exporter,
         .courier = &exporter->courier,
         .filter = options->filter,
     };
-    enum hs_status status = open_state(exporter, err);
+    enum hs_status status = check_folder(exporter, err);
+    if (status == HS_OK)
+        status = open_state(exporter, err);
     if (status == HS_OK)
         status = open_sources(exporter, err);
     if (status == HS_OK)
@@ -161,6 +229,22 @@ static enum hs_status read_lines(struct hsp_exporter *exporter, struct hs_error 
     return status;
 }
 
+/* Files that may not be opened are no reason to end: there are the others. */
+static void tell_unread(struct hsp_exporter *exporter) {
+    struct hs_error err = {0};
+    char line[sizeof(err.text) + 160];
+    const size_t count = hsp_sources_unread(exporter->sources, &err);
+    exporter->unread = count > 0;
+    if (count == 0 && hsp_complaint_over(&exporter->unread_fails))
+        exporter->options.log(NULL, HSP_OUTBOX_NOTICE, "all files can be read again");
+    if (count == 0 || !hsp_complaint_due(&exporter->unread_fails, &err))
+        return;
+    snprintf(line, sizeof(line),
+             "%s; %zu of the exported files not read for such a reason, and tried again",
+             err.text, count);
+    exporter->options.log(NULL, HSP_OUTBOX_ERROR, line);
+}
+
 static enum hs_status tick(struct hsp_exporter *exporter, bool all,
                            struct hs_error *err) {
     enum hs_status status = hsp_problems_tick(&exporter->problems, time(NULL), all, err);
@@ -179,6 +263,8 @@ enum hs_status hsp_exporter_round(struct hsp_exporter *exporter,
         return HS_OK;
     if (status == HS_OK)
         status = read_lines(exporter, err);
+    if (status == HS_OK)
+        tell_unread(exporter);
     if (status == HS_OK && !exporter->blocked)
         status = tick(exporter, false, err);
     if (status == HS_OK)
@@ -195,8 +281,9 @@ enum hs_status hsp_exporter_finish(struct hsp_exporter *exporter, struct hs_erro
 
 int64_t hsp_exporter_idle_ms(const struct hsp_exporter *exporter) {
     int64_t idle_ms = hsp_values_idle_ms(exporter->values);
-    const bool soon = exporter->failing || exporter->problems.waiting > 0 ||
-                      hsp_sources_fd(exporter->sources) < 0;
+    const bool soon = exporter->failing ||
+                      exporter->problems.kept.count[HSP_KEPT_RECOVERY] > 0 ||
+                      exporter->unread || hsp_sources_fd(exporter->sources) < 0;
     if (soon && (idle_ms < 0 || idle_ms > RETRY_MS))
         idle_ms = RETRY_MS;
     return idle_ms;

@@ -35,11 +35,13 @@ struct hsp_exporter {
     int64_t kept_ms;        /* boot clock: when positions were kept last */
     bool failing;           /* the disk takes no state, or the spool no events */
     bool blocked;           /* nothing more is read until it does */
+    bool unread;            /* a file may not be opened */
+    struct hsp_complaint unread_fails;
 };
 
-/* HS_E_SPOOL: the state file cannot be used, or another process uses it. HS_E_IO: the
- * folder cannot be read. HS_E_NOMEM. Fills `exporter`, which stays where it is until
- * hsp_exporter_close. */
+/* HS_E_SPOOL: the state file cannot be used, is none of ours, or another process uses it.
+ * HS_E_IO: the folder cannot be read. HS_E_NOMEM. Fills `exporter`, which stays where it
+ * is until hsp_exporter_close. */
 enum hs_status hsp_exporter_open(struct hsp_exporter *exporter,
                                  const struct hsp_exporter_options *options,
                                  struct hs_error *err) HS_MUST_CHECK;

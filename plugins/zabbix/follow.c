@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "follow.h"
+#include "named.h"
 #include "position.h"
 
 #include <errno.h>
@@ -33,8 +34,10 @@ struct hsp_follow {
     uint64_t skipped;
     char *buffer; /* bytes of the file from place.offset on */
     size_t begin, end, room;
-    size_t looked;      /* bytes behind `begin` without a line end */
-    size_t line_length; /* of the line at hand with its end; 0: none */
+    size_t looked;           /* bytes behind `begin` without a line end */
+    size_t line_length;      /* of the line at hand with its end; 0: none */
+    size_t text_length;      /* without its end */
+    struct hs_error failure; /* why the file to go on with may not be opened */
 };
 
 static void say(struct hsp_follow *follow, const char *format, ...) HS_PRINTF(2, 3);
@@ -49,44 +52,15 @@ static void say(struct hsp_follow *follow, const char *format, ...) {
     follow->options.say(follow->options.context, line);
 }
 
-static bool same_file(const struct stat *a, const struct stat *b) {
-    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
-}
-
 /* Which file
  * ------------------------------------------------------------------------------------ */
-
-struct candidate {
-    int fd; /* -1: there is none */
-    struct stat info;
-};
-
-static struct candidate open_one(const struct hsp_follow *follow, const char *suffix) {
-    char name[NAME_ROOM];
-    struct candidate one = {.fd = -1};
-    snprintf(name, sizeof(name), "%s.ndjson%s", follow->name, suffix);
-    one.fd = openat(follow->options.dirfd, name,
-                    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    if (one.fd >= 0 && fstat(one.fd, &one.info) == 0 && S_ISREG(one.info.st_mode))
-        return one;
-    if (one.fd >= 0)
-        close(one.fd);
-    one.fd = -1;
-    return one;
-}
-
-static void drop(struct candidate *one) {
-    if (one->fd >= 0)
-        close(one->fd);
-    one->fd = -1;
-}
 
 static void forget_buffer(struct hsp_follow *follow) {
     follow->begin = follow->end = follow->looked = follow->line_length = 0;
 }
 
 /* Go on with this file, from `place` on. */
-static void take(struct hsp_follow *follow, struct candidate *one,
+static void take(struct hsp_follow *follow, struct hsp_named *one,
                  const struct hsp_place *place, bool final) {
     if (follow->fd >= 0)
         close(follow->fd);
@@ -102,47 +76,81 @@ static void take(struct hsp_follow *follow, struct candidate *one,
     follow->wanted = NULL;
 }
 
-/* At the end of what is there; a line that is half written is none of ours. */
-static void take_end(struct hsp_follow *follow, struct candidate *one, bool final) {
+/* At the end of what is there. A line that is half written is news, once it is whole. */
+static void take_end(struct hsp_follow *follow, struct hsp_named *one, bool final) {
     char last = '\n';
-    struct hsp_place place = {.offset = one->info.st_size};
+    const int64_t size = one->info.st_size;
+    const struct hsp_place place = {
+        .offset = final ? size : hsp_place_of_half(one->fd, size, HSP_FOLLOW_LINE_MAX)};
     if (place.offset > 0 && pread(one->fd, &last, 1, place.offset - 1) != 1)
         last = '\n';
     take(follow, one, &place, final);
     follow->skipping = last != '\n';
 }
 
-static void choose_first(struct hsp_follow *follow, struct candidate *now,
-                         struct candidate *old) {
+/* As take_end, of a file that may not be opened yet: what was there by now is old. */
+static void note_end(struct hsp_follow *follow, const struct hsp_named *one) {
+    char text[HSP_POSITION_MAX];
+    const struct hsp_place place = {.inode = (uint64_t)one->info.st_ino,
+                                    .offset = one->info.st_size};
+    if (place.inode == 0)
+        return;
+    hsp_place_print(&place, text, sizeof(text));
+    follow->wanted = strdup(text);
+    follow->options.from_end = follow->wanted == NULL;
+}
+
+/* `one` is the file to go on with, from its beginning, if only it could be opened. */
+static bool is_open(struct hsp_follow *follow, const struct hsp_named *one) {
+    if (one->fd < 0)
+        follow->failure = one->err;
+    return one->fd >= 0;
+}
+
+static void choose_first(struct hsp_follow *follow, struct hsp_named *now,
+                         struct hsp_named *old) {
     struct hsp_place place;
+    const struct hsp_place start = {0};
     const bool known = follow->wanted != NULL && hsp_place_read(&place, follow->wanted);
     if (known && now->fd >= 0 && hsp_place_fits(&place, now->fd)) {
         take(follow, now, &place, false);
     } else if (known && old->fd >= 0 && hsp_place_fits(&place, old->fd)) {
         take(follow, old, &place, true);
+    } else if (known && (now->err.status != HS_OK || old->err.status != HS_OK)) {
+        /* It may be the one. */
+        follow->failure = now->err.status != HS_OK ? now->err : old->err;
     } else if (follow->wanted == NULL && follow->options.from_end) {
-        take_end(follow, now->fd >= 0 ? now : old, now->fd < 0);
+        struct hsp_named *one = now->there ? now : old;
+        if (is_open(follow, one))
+            take_end(follow, one, one == old);
+        else
+            note_end(follow, one);
     } else {
+        struct hsp_named *one = old->there ? old : now;
+        if (!is_open(follow, one))
+            return;
         if (follow->wanted != NULL)
             say(follow, "the file that was read last is gone: what was written to it "
                         "since then is lost");
-        const struct hsp_place start = {0};
-        const bool is_old = old->fd >= 0;
-        take(follow, is_old ? old : now, &start, is_old);
+        take(follow, one, &start, one == old);
     }
-    follow->options.from_end = false;
+    if (follow->fd >= 0)
+        follow->options.from_end = false;
 }
 
 /* The file after one that is read to its end: that in between, where it was rotated
  * twice, else the one that is written now. */
-static void choose_next(struct hsp_follow *follow, struct candidate *now,
-                        struct candidate *old) {
+static void choose_next(struct hsp_follow *follow, struct hsp_named *now,
+                        struct hsp_named *old) {
     const struct hsp_place start = {0};
-    if (old->fd >= 0 && !same_file(&old->info, &follow->info) &&
-        (now->fd < 0 || !same_file(&old->info, &now->info)))
-        take(follow, old, &start, true);
-    else if (now->fd >= 0 && !same_file(&now->info, &follow->info))
-        take(follow, now, &start, false);
+    struct hsp_named *next = NULL;
+    if (old->there && !hsp_named_is_same(&old->info, &follow->info) &&
+        (!now->there || !hsp_named_is_same(&old->info, &now->info)))
+        next = old;
+    else if (now->there && !hsp_named_is_same(&now->info, &follow->info))
+        next = now;
+    if (next != NULL && is_open(follow, next))
+        take(follow, next, &start, next == old);
 }
 
 /* Is there a file to read from now, another one than before? A rotation between the two
@@ -150,24 +158,26 @@ static void choose_next(struct hsp_follow *follow, struct candidate *now,
 static bool choose(struct hsp_follow *follow) {
     const int before = follow->fd;
     struct stat info = follow->info;
-    struct candidate now, old;
+    struct hsp_named now, old;
+    follow->failure = (struct hs_error){0};
     for (int i = 0;; i++) {
-        now = open_one(follow, "");
-        old = open_one(follow, ".old");
-        if (now.fd < 0 || old.fd < 0 || !same_file(&now.info, &old.info) || i == LOOKS)
+        hsp_named_open(&now, follow->options.dirfd, follow->name, "");
+        hsp_named_open(&old, follow->options.dirfd, follow->name, ".old");
+        if (now.fd < 0 || old.fd < 0 || !hsp_named_is_same(&now.info, &old.info) ||
+            i == LOOKS)
             break;
-        drop(&now);
-        drop(&old);
+        hsp_named_drop(&now);
+        hsp_named_drop(&old);
     }
-    if (now.fd >= 0 || old.fd >= 0) {
+    if (now.there || old.there) {
         if (before < 0)
             choose_first(follow, &now, &old);
         else
             choose_next(follow, &now, &old);
     }
-    drop(&now);
-    drop(&old);
-    return follow->fd >= 0 && (before < 0 || !same_file(&info, &follow->info));
+    hsp_named_drop(&now);
+    hsp_named_drop(&old);
+    return follow->fd >= 0 && (before < 0 || !hsp_named_is_same(&info, &follow->info));
 }
 
 /* Reading
@@ -238,7 +248,7 @@ static bool look(struct hsp_follow *follow) {
     snprintf(name, sizeof(name), "%s.ndjson", follow->name);
     follow->final =
         fstatat(follow->options.dirfd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-        !same_file(&named, &follow->info);
+        !hsp_named_is_same(&named, &follow->info);
     return follow->final;
 }
 
@@ -269,10 +279,12 @@ static bool accept(struct hsp_follow *follow, const char *end) {
     const bool wanted =
         !follow->skipping &&
         (needle == NULL || memmem(from, length, needle, strlen(needle)) != NULL);
-    if (wanted)
+    if (wanted) {
         follow->line_length = length + 1;
-    else
+        follow->text_length = length;
+    } else {
         step(follow, length + 1);
+    }
     follow->skipping = false;
     return wanted;
 }
@@ -296,8 +308,12 @@ enum hs_status hsp_follow_peek(struct hsp_follow *follow, const char **text,
             return HS_OK;
     }
     *text = follow->buffer + follow->begin;
-    *length = follow->line_length - 1;
+    *length = follow->text_length;
     return HS_OK;
+}
+
+void hsp_follow_cut(struct hsp_follow *follow, size_t length) {
+    follow->line_length = follow->text_length = length;
 }
 
 void hsp_follow_consume(struct hsp_follow *follow) {
@@ -314,7 +330,7 @@ static int64_t size_of_other(const struct hsp_follow *follow, const char *suffix
     struct stat named;
     snprintf(name, sizeof(name), "%s.ndjson%s", follow->name, suffix);
     if (fstatat(follow->options.dirfd, name, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
-        same_file(&named, &follow->info))
+        hsp_named_is_same(&named, &follow->info))
         return 0;
     return named.st_size;
 }
@@ -335,9 +351,14 @@ void hsp_follow_mark(struct hsp_follow *follow) {
 
 bool hsp_follow_is_due(const struct hsp_follow *follow) { return follow->due <= 0; }
 
+const struct hs_error *hsp_follow_failure(const struct hsp_follow *follow) {
+    return &follow->failure;
+}
+
 bool hsp_follow_position(struct hsp_follow *follow, char text[HSP_POSITION_MAX]) {
     if (follow->fd < 0)
-        return false;
+        return follow->wanted != NULL &&
+               snprintf(text, HSP_POSITION_MAX, "%s", follow->wanted) < HSP_POSITION_MAX;
     hsp_place_update(&follow->place, follow->fd);
     hsp_place_print(&follow->place, text, HSP_POSITION_MAX);
     return true;

@@ -44,6 +44,9 @@ const char *hsp_follow_name(const struct hsp_follow *follow);
  * none is whole yet. HS_E_NOMEM; HS_E_IO: reading failed, come again. */
 enum hs_status hsp_follow_peek(struct hsp_follow *follow, const char **text,
                                size_t *length, struct hs_error *err) HS_MUST_CHECK;
+/* The line at hand is its first `length` bytes only (more than none and less than all);
+ * what is behind them is a line of its own. */
+void hsp_follow_cut(struct hsp_follow *follow, size_t length);
 /* Step over the line at hand. */
 void hsp_follow_consume(struct hsp_follow *follow);
 
@@ -52,7 +55,10 @@ void hsp_follow_mark(struct hsp_follow *follow);
 /* Are all those that were there at the last mark stepped over? */
 bool hsp_follow_is_due(const struct hsp_follow *follow);
 
-/* Where it stands, as text to be kept; false: in no file yet. */
+/* Why the file to go on with may not be opened; status HS_OK: nothing is in the way. */
+const struct hs_error *hsp_follow_failure(const struct hsp_follow *follow);
+
+/* Where it stands, as text to be kept; false: nowhere yet. */
 bool hsp_follow_position(struct hsp_follow *follow, char text[HSP_POSITION_MAX]);
 /* Lines that were too long or cut, since the start. */
 uint64_t hsp_follow_skipped(const struct hsp_follow *follow);

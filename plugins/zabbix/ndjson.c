@@ -127,6 +127,60 @@ void hsp_line_free(struct hsp_line *line) {
     *line = (struct hsp_line){0};
 }
 
+/* Torn lines
+ * ------------------------------------------------------------------------------------ */
+
+static bool is_escaped(const char *text, size_t at) {
+    size_t from = at;
+    while (from > 0 && text[from - 1] == '\\')
+        from--;
+    return (at - from) % 2 == 1;
+}
+
+/* Where the object begins that the text ends with; `length`: it ends with none. Looked
+ * for from behind: there we are outside of strings for sure, and what was torn in front
+ * of it does not matter, nor in which order its members come. In texts of others quotes
+ * are escaped, so none of them can look like a line. */
+static size_t find_object(const char *text, size_t length) {
+    size_t depth = 0;
+    bool in_string = false;
+    if (length == 0 || text[length - 1] != '}')
+        return length;
+    for (size_t at = length; at-- > 0;) {
+        if (text[at] == '"' && !is_escaped(text, at))
+            in_string = !in_string;
+        else if (!in_string && text[at] == '}')
+            depth++;
+        else if (!in_string && text[at] == '{' && --depth == 0)
+            return at;
+    }
+    return length;
+}
+
+enum hs_status hsp_line_cut(const char *text, size_t length, size_t *cut,
+                            struct hs_error *err) {
+    enum hs_status status = HS_OK;
+    size_t begin = length, second = length;
+    while (begin > 0) {
+        struct hsp_line line = {0};
+        const size_t at = find_object(text, begin);
+        if (at == begin)
+            break;
+        status = hsp_line_read(&line, text + at, begin - at, NULL);
+        hsp_line_free(&line);
+        if (status != HS_OK)
+            break;
+        second = begin;
+        begin = at;
+    }
+    if (status == HS_E_NOMEM)
+        return hsp_fail(err, status, "read line: out of memory");
+    *cut = begin == 0 ? second : begin;
+    if (*cut == length)
+        *cut = 0;
+    return HS_OK;
+}
+
 bool hsp_line_before(const struct hsp_line *a, const struct hsp_line *b) {
     if (a->clock != b->clock)
         return a->clock < b->clock;

@@ -38,6 +38,12 @@ enum hs_status hsp_line_read(struct hsp_line *line, const char *text, size_t len
                              struct hs_error *err) HS_MUST_CHECK;
 void hsp_line_free(struct hsp_line *line); /* of zeros: fine */
 
+/* A text that is no line: does it end in one? Zabbix goes on behind half a line that it
+ * could not finish. `cut` is where to part it, so that the front is what was torn, or
+ * else a line that lacks its end; 0: no part of it is a line. HS_E_NOMEM. Pure. */
+enum hs_status hsp_line_cut(const char *text, size_t length, size_t *cut,
+                            struct hs_error *err) HS_MUST_CHECK;
+
 /* Does `a` come before `b`? By time, then by the numbers of the events. */
 bool hsp_line_before(const struct hsp_line *a, const struct hsp_line *b);
 

@@ -68,3 +68,18 @@ bool hsp_place_fits(const struct hsp_place *place, int fd) {
         return info.st_ino == place->inode;
     return hash_start(fd, place->print_length, &hash) && hash == place->print_hash;
 }
+
+int64_t hsp_place_of_half(int fd, int64_t size, int64_t max) {
+    char bytes[4096];
+    int64_t at = size;
+    while (at > 0 && size - at <= max) {
+        const int64_t count = at < (int64_t)sizeof(bytes) ? at : (int64_t)sizeof(bytes);
+        if (pread(fd, bytes, (size_t)count, at - count) != count)
+            return size;
+        const char *end = memrchr(bytes, '\n', (size_t)count);
+        at -= count;
+        if (end != NULL)
+            return at + (end - bytes) + 1;
+    }
+    return at == 0 ? 0 : size;
+}

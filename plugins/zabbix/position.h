@@ -28,4 +28,8 @@ void hsp_place_update(struct hsp_place *place, int fd);
 /* Is it a place in this file? The hash decides; where nothing is hashed, the inode. */
 bool hsp_place_fits(const struct hsp_place *place, int fd);
 
+/* Where the last line of a file of `size` bytes begins that has no end yet; `size`: there
+ * is none, or it is longer than `max`, or it cannot be read. */
+int64_t hsp_place_of_half(int fd, int64_t size, int64_t max);
+
 #endif

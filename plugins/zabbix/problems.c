@@ -4,7 +4,6 @@
 #include "config.h"
 
 #include "crash.h"
-#include "cursor.h"
 #include "error.h"
 #include "problems.h"
 #include "told.h"
@@ -15,35 +14,9 @@
 #include <string.h>
 #include <time.h>
 
-#define PROBLEM "problem "
-#define RECOVERY "recovery "
 #define OF_NO_INTEREST "-"
-#define KEY_MAX 40
-
-static void make_key(char key[KEY_MAX], const char *prefix, uint64_t eventid) {
-    snprintf(key, KEY_MAX, "%s%" PRIu64, prefix, eventid);
-}
-
-static const char *get(const struct hsp_problems *problems, const char *prefix,
-                       uint64_t eventid) {
-    char key[KEY_MAX];
-    make_key(key, prefix, eventid);
-    return hsp_statefile_get(problems->courier->state, key);
-}
-
-/* `value` NULL: forget. The counts go along. */
-static enum hs_status set(struct hsp_problems *problems, const char *prefix,
-                          uint64_t eventid, const char *value, struct hs_error *err) {
-    char key[KEY_MAX];
-    size_t *count = *prefix == 'p' ? &problems->open : &problems->waiting;
-    make_key(key, prefix, eventid);
-    const bool had = hsp_statefile_get(problems->courier->state, key) != NULL;
-    const enum hs_status status =
-        hsp_statefile_set(problems->courier->state, key, value, err);
-    if (status == HS_OK)
-        *count += (size_t)(value != NULL) - (size_t)had;
-    return status;
-}
+#define FORGET_EVERY_S 3600
+#define NAME_MAX_BYTES 40
 
 /* Which
  * ------------------------------------------------------------------------------------ */
@@ -78,79 +51,21 @@ static bool is_wanted(const struct hsp_problem_filter *filter,
 /* Bounds
  * ------------------------------------------------------------------------------------ */
 
-struct numbers {
-    const char *prefix;
-    uint64_t *all;
-    size_t count, room;
-    bool failed;
-};
-
-static void note_number(const char *key, void *value, void *context) {
-    struct numbers *numbers = context;
-    struct hsp_cursor cursor = {key, key + strlen(key)};
-    uint64_t number = 0;
-    (void)value;
-    if (!hsp_take(&cursor, numbers->prefix) ||
-        !hsp_take_number(&cursor, UINT64_MAX, &number))
-        return;
-    if (numbers->count == numbers->room) {
-        const size_t room = numbers->room == 0 ? 64 : numbers->room * 2;
-        uint64_t *grown = realloc(numbers->all, room * sizeof(*grown));
-        numbers->failed = numbers->failed || grown == NULL;
-        if (grown == NULL)
-            return;
-        numbers->all = grown;
-        numbers->room = room;
-    }
-    numbers->all[numbers->count++] = number;
-}
-
-static int ascending(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* The numbers of all keys of a kind, ascending; free(). */
-static enum hs_status list(const struct hsp_problems *problems, const char *prefix,
-                           uint64_t **all, size_t *count, struct hs_error *err) {
-    struct numbers numbers = {.prefix = prefix};
-    hsp_statefile_walk(problems->courier->state, note_number, &numbers);
-    if (numbers.failed) {
-        free(numbers.all);
-        return hsp_fail(err, HS_E_NOMEM, "list open problems: out of memory");
-    }
-    if (numbers.count > 0)
-        qsort(numbers.all, numbers.count, sizeof(*numbers.all), ascending);
-    *all = numbers.all;
-    *count = numbers.count;
-    return HS_OK;
-}
-
 void hsp_problems_start(struct hsp_problems *problems) {
-    uint64_t *all = NULL;
-    problems->open = problems->waiting = 0;
-    if (list(problems, PROBLEM, &all, &problems->open, NULL) == HS_OK)
-        free(all);
-    if (list(problems, RECOVERY, &all, &problems->waiting, NULL) == HS_OK)
-        free(all);
+    hsp_kept_start(&problems->kept, problems->courier->state);
 }
 
-/* Problems that were never closed must not fill the memory: the oldest tenth goes. */
+/* Problems that were never closed must not fill the memory. */
 static enum hs_status make_room(struct hsp_problems *problems, struct hs_error *err) {
     const struct hsp_outbox_options *options = problems->courier->options;
-    uint64_t *all = NULL;
-    size_t count = 0;
-    if (problems->open < HSP_PROBLEMS_MAX)
-        return HS_OK;
-    enum hs_status status = list(problems, PROBLEM, &all, &count, err);
-    for (size_t i = 0; i < count / 10 && status == HS_OK; i++)
-        status = set(problems, PROBLEM, all[i], NULL, err);
-    free(all);
-    if (!problems->told_full)
+    bool dropped = false;
+    const enum hs_status status = hsp_kept_make_room(&problems->kept, HSP_KEPT_PROBLEM,
+                                                     HSP_PROBLEMS_MAX, &dropped, err);
+    if (dropped && !problems->told_full)
         options->log(options->context, HSP_OUTBOX_WARNING,
                      "too many open problems: the oldest are forgotten, and their "
                      "recoveries will have no name");
-    problems->told_full = true;
+    problems->told_full = problems->told_full || dropped;
     return status;
 }
 
@@ -185,7 +100,9 @@ static enum hs_status set_details(struct hs_event *event, uint64_t problemid,
     return status;
 }
 
-/* Enter an event of a problem; one that makes no payload is dropped, with a complaint. */
+/* Enter an event of a problem; one that makes no payload is dropped, with a complaint. A
+ * recovery without its problem is of another monitor than one with it, so it is another
+ * event: with one id for both, the second would be taken for a repetition. */
 static enum hs_status tell(struct hsp_problems *problems, const struct hsp_told *part,
                            const struct hsp_line *problem,
                            const struct hsp_line *recovery, struct hs_error *err) {
@@ -193,8 +110,10 @@ static enum hs_status tell(struct hsp_problems *problems, const struct hsp_told 
     struct hsp_told told = *part;
     struct hs_event *event = NULL;
     const struct hsp_line *line = recovery == NULL ? problem : recovery;
-    snprintf(seed, sizeof(seed), "event %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " ",
-             line->eventid, line->problemid, line->clock, line->ns);
+    snprintf(seed, sizeof(seed),
+             "%sevent %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " ",
+             problem == NULL ? "unnamed " : "", line->eventid, line->problemid,
+             line->clock, line->ns);
     const size_t length = strlen(seed);
     snprintf(seed + length, sizeof(seed) - length, "%s",
              hs_config_site(problems->config));
@@ -216,16 +135,16 @@ static enum hs_status tell(struct hsp_problems *problems, const struct hsp_told 
 /* What the monitor is called, and with the host is: the problem's name, or its number
  * where that is not known. */
 static const char *name_of(const struct hsp_line *problem, uint64_t problemid,
-                           char room[KEY_MAX]) {
+                           char room[NAME_MAX_BYTES]) {
     if (*problem->name != '\0')
         return problem->name;
-    make_key(room, PROBLEM, problemid);
+    snprintf(room, NAME_MAX_BYTES, "problem %" PRIu64, problemid);
     return room;
 }
 
 static enum hs_status tell_problem(struct hsp_problems *problems,
                                    const struct hsp_line *line, struct hs_error *err) {
-    char room[KEY_MAX];
+    char room[NAME_MAX_BYTES];
     const char *name = name_of(line, line->eventid, room);
     const struct hsp_told told = {
         .line = line,
@@ -243,7 +162,7 @@ static enum hs_status tell_recovery(struct hsp_problems *problems, const char *p
                                     const struct hsp_line *recovery,
                                     struct hs_error *err) {
     struct hsp_line line = {.name = "", .host = "", .host_name = ""};
-    char room[KEY_MAX];
+    char room[NAME_MAX_BYTES];
     enum hs_status status = HS_OK;
     if (problem != NULL)
         status = hsp_line_read(&line, problem, strlen(problem), err);
@@ -270,28 +189,62 @@ static enum hs_status keep(struct hsp_problems *problems, const struct hsp_line 
     char *copy = strndup(text, length);
     if (copy == NULL)
         return hsp_fail(err, HS_E_NOMEM, "keep problem: out of memory");
-    const enum hs_status status = set(problems, PROBLEM, line->eventid, copy, err);
+    const enum hs_status status =
+        hsp_kept_set(&problems->kept, HSP_KEPT_PROBLEM, line->eventid, copy, err);
     free(copy);
     return status;
 }
 
-/* The recovery that has waited for this problem. */
-static enum hs_status end_waiting(struct hsp_problems *problems, uint64_t problemid,
-                                  struct hs_error *err) {
+/* A recovery was told without its problem, which may come yet. */
+static enum hs_status remember(struct hsp_problems *problems, uint64_t problemid,
+                               const char *kept, struct hs_error *err) {
+    bool dropped = false;
+    char *copy = strdup(kept);
+    if (copy == NULL)
+        return hsp_fail(err, HS_E_NOMEM, "keep recovery: out of memory");
+    enum hs_status status = hsp_kept_make_room(&problems->kept, HSP_KEPT_OVER,
+                                               HSP_PROBLEMS_OVER_MAX, &dropped, err);
+    if (status == HS_OK)
+        status = hsp_kept_set(&problems->kept, HSP_KEPT_OVER, problemid, copy, err);
+    free(copy);
+    return status;
+}
+
+static void say_late(struct hsp_problems *problems, uint64_t problemid) {
+    const struct hsp_outbox_options *options = problems->courier->options;
+    const struct hs_error late = {.status = HS_E_DATA};
+    char line[160];
+    if (!hsp_complaint_due(&problems->late, &late))
+        return;
+    snprintf(line, sizeof(line),
+             "problem %" PRIu64 " was read after its recovery had been told by that "
+             "number: both are told now",
+             problemid);
+    options->log(options->context, HSP_OUTBOX_WARNING, line);
+}
+
+/* A recovery that was kept, of this kind, and its problem, if that has come. */
+static enum hs_status end_kept(struct hsp_problems *problems, enum hsp_kept_kind kind,
+                               uint64_t problemid, struct hs_error *err) {
     struct hsp_line recovery = {0};
-    const char *kept = get(problems, RECOVERY, problemid);
+    const char *kept = hsp_kept_get(&problems->kept, kind, problemid);
     const char *text = kept == NULL ? NULL : strchr(kept, ' ');
-    const char *problem = get(problems, PROBLEM, problemid);
+    const char *problem = hsp_kept_get(&problems->kept, HSP_KEPT_PROBLEM, problemid);
     if (text == NULL)
         return HS_OK;
     enum hs_status status = hsp_line_read(&recovery, text + 1, strlen(text + 1), err);
-    if (status == HS_OK && (problem == NULL || strcmp(problem, OF_NO_INTEREST) != 0))
+    if (status == HS_OK && (problem == NULL || strcmp(problem, OF_NO_INTEREST) != 0)) {
+        if (kind == HSP_KEPT_OVER)
+            say_late(problems, problemid);
         status = tell_recovery(problems, problem, &recovery, err);
+    }
     hsp_line_free(&recovery);
+    if (status == HS_OK && problem == NULL)
+        status = remember(problems, problemid, kept, err);
     if (status == HS_OK)
-        status = set(problems, RECOVERY, problemid, NULL, err);
+        status = hsp_kept_set(&problems->kept, kind, problemid, NULL, err);
     if (status == HS_OK && problem != NULL)
-        status = set(problems, PROBLEM, problemid, NULL, err);
+        status = hsp_kept_set(&problems->kept, HSP_KEPT_PROBLEM, problemid, NULL, err);
     return status;
 }
 
@@ -306,27 +259,34 @@ static enum hs_status take_problem(struct hsp_problems *problems,
         if (status == HS_OK)
             status = keep(problems, line, text, length, err);
     } else {
-        status = set(problems, PROBLEM, line->eventid, OF_NO_INTEREST, err);
+        status = hsp_kept_set(&problems->kept, HSP_KEPT_PROBLEM, line->eventid,
+                              OF_NO_INTEREST, err);
     }
-    return status == HS_OK ? end_waiting(problems, line->eventid, err) : status;
+    if (status == HS_OK)
+        status = end_kept(problems, HSP_KEPT_RECOVERY, line->eventid, err);
+    return status == HS_OK ? end_kept(problems, HSP_KEPT_OVER, line->eventid, err)
+                           : status;
 }
 
 static enum hs_status take_recovery(struct hsp_problems *problems,
                                     const struct hsp_line *line, const char *text,
                                     size_t length, struct hs_error *err) {
-    const char *problem = get(problems, PROBLEM, line->problemid);
+    struct hsp_kept *kept = &problems->kept;
+    const char *problem = hsp_kept_get(kept, HSP_KEPT_PROBLEM, line->problemid);
     enum hs_status status = HS_OK;
     if (problem == NULL) {
-        char *kept = NULL;
-        if (asprintf(&kept, "%lld %.*s", (long long)time(NULL), (int)length, text) < 0)
+        char *copy = NULL;
+        if (asprintf(&copy, "%lld %.*s", (long long)time(NULL), (int)length, text) < 0)
             return hsp_fail(err, HS_E_NOMEM, "keep recovery: out of memory");
-        status = set(problems, RECOVERY, line->problemid, kept, err);
-        free(kept);
+        status = hsp_kept_set(kept, HSP_KEPT_RECOVERY, line->problemid, copy, err);
+        free(copy);
         return status;
     }
     if (strcmp(problem, OF_NO_INTEREST) != 0)
         status = tell_recovery(problems, problem, line, err);
-    return status == HS_OK ? set(problems, PROBLEM, line->problemid, NULL, err) : status;
+    return status == HS_OK
+               ? hsp_kept_set(kept, HSP_KEPT_PROBLEM, line->problemid, NULL, err)
+               : status;
 }
 
 enum hs_status hsp_problems_line(struct hsp_problems *problems,
@@ -337,19 +297,33 @@ enum hs_status hsp_problems_line(struct hsp_problems *problems,
                : take_recovery(problems, line, text, length, err);
 }
 
+/* Time
+ * ------------------------------------------------------------------------------------ */
+
+static enum hs_status forget(struct hsp_problems *problems, int64_t now_s,
+                             struct hs_error *err) {
+    if (problems->forgot_s != 0 && now_s >= problems->forgot_s &&
+        now_s < problems->forgot_s + FORGET_EVERY_S)
+        return HS_OK;
+    problems->forgot_s = now_s;
+    return hsp_kept_forget_before(&problems->kept, HSP_KEPT_OVER,
+                                  now_s - HSP_PROBLEMS_OVER_S, err);
+}
+
 enum hs_status hsp_problems_tick(struct hsp_problems *problems, int64_t now_s, bool all,
                                  struct hs_error *err) {
     uint64_t *numbers = NULL;
     size_t count = 0;
-    if (problems->waiting == 0)
-        return HS_OK;
-    enum hs_status status = list(problems, RECOVERY, &numbers, &count, err);
+    enum hs_status status = forget(problems, now_s, err);
+    if (status != HS_OK || problems->kept.count[HSP_KEPT_RECOVERY] == 0)
+        return status;
+    status = hsp_kept_list(&problems->kept, HSP_KEPT_RECOVERY, &numbers, &count, err);
     for (size_t i = 0; i < count && status == HS_OK; i++) {
-        const char *kept = get(problems, RECOVERY, numbers[i]);
+        const char *kept = hsp_kept_get(&problems->kept, HSP_KEPT_RECOVERY, numbers[i]);
         const long long seen_s = strtoll(kept, NULL, 10);
         /* A clock that was set back must not keep it for ever. */
         if (all || now_s >= seen_s + HSP_PROBLEMS_WAIT_S || now_s < seen_s)
-            status = end_waiting(problems, numbers[i], err);
+            status = end_kept(problems, HSP_KEPT_RECOVERY, numbers[i], err);
     }
     free(numbers);
     return status;

@@ -24,7 +24,6 @@
 #define SUFFIX ".ndjson"
 #define OLD SUFFIX ".old"
 #define NAME_MAX_BYTES 255
-#define STARTED "started" /* in the state file: this is not the very first start */
 #define COMPLAIN_EVERY_S 60
 
 struct source {
@@ -102,8 +101,9 @@ static enum hs_status add(struct hsp_sources *sources, const char *name,
         .dirfd = sources->folder,
         .name = name,
         .position = hsp_statefile_get(sources->options.state, key),
-        .from_end = !sources->options.from_start &&
-                    hsp_statefile_get(sources->options.state, STARTED) == NULL,
+        .from_end =
+            !sources->options.from_start &&
+            hsp_statefile_get(sources->options.state, HSP_SOURCES_STARTED) == NULL,
         .needle = begins(name, "history-") ? sources->options.needle : NULL,
         .say = sources->options.say,
         .context = sources->options.context,
@@ -170,8 +170,9 @@ enum hs_status hsp_sources_look(struct hsp_sources *sources, struct hs_error *er
     enum hs_status status = scan(sources, err);
     for (size_t i = 0; i < sources->count; i++)
         hsp_follow_mark(sources->all[i].follow);
-    return status == HS_OK && hsp_statefile_get(sources->options.state, STARTED) == NULL
-               ? hsp_statefile_set(sources->options.state, STARTED, "1", err)
+    return status == HS_OK &&
+                   hsp_statefile_get(sources->options.state, HSP_SOURCES_STARTED) == NULL
+               ? hsp_statefile_set(sources->options.state, HSP_SOURCES_STARTED, "1", err)
                : status;
 }
 
@@ -194,6 +195,22 @@ static void tell_garbage(struct hsp_sources *sources, const struct source *sourc
     sources->options.say(sources->options.context, line);
 }
 
+/* A line that is none: part it where that helps, else pass it over. */
+static enum hs_status pass_over(struct hsp_sources *sources, struct source *source,
+                                const char *why, struct hs_error *err) {
+    size_t cut = 0;
+    const enum hs_status status = hsp_line_cut(source->text, source->length, &cut, err);
+    if (status != HS_OK)
+        return status;
+    if (cut > 0) {
+        hsp_follow_cut(source->follow, cut);
+        return HS_OK;
+    }
+    tell_garbage(sources, source, why);
+    hsp_follow_consume(source->follow);
+    return HS_OK;
+}
+
 /* Read the head of a source, where it has none at hand. */
 static enum hs_status read_head(struct hsp_sources *sources, struct source *source,
                                 struct hs_error *err) {
@@ -208,8 +225,9 @@ static enum hs_status read_head(struct hsp_sources *sources, struct source *sour
             return hsp_fail(err, status, "%s", own.text);
         if (status == HS_OK)
             break;
-        tell_garbage(sources, source, own.text);
-        hsp_follow_consume(source->follow);
+        status = pass_over(sources, source, own.text, err);
+        if (status != HS_OK)
+            return status;
     }
     return HS_OK;
 }
@@ -254,6 +272,16 @@ enum hs_status hsp_sources_keep(struct hsp_sources *sources, struct hs_error *er
             status = hsp_statefile_set(sources->options.state, key, text, err);
     }
     return status;
+}
+
+size_t hsp_sources_unread(const struct hsp_sources *sources, struct hs_error *err) {
+    size_t count = 0;
+    for (size_t i = 0; i < sources->count; i++) {
+        const struct hs_error *own = hsp_follow_failure(sources->all[i].follow);
+        if (own->status != HS_OK && count++ == 0)
+            *err = *own;
+    }
+    return count;
 }
 
 uint64_t hsp_sources_skipped(const struct hsp_sources *sources) {

@@ -15,6 +15,8 @@
 struct hsp_sources;
 
 #define HSP_SOURCES_MAX 1000 /* files that are followed */
+/* In the state file: this is not the very first start. Entered by the first look. */
+#define HSP_SOURCES_STARTED "started"
 
 struct hsp_sources_options {
     const char *folder;          /* borrowed */
@@ -56,6 +58,10 @@ void hsp_sources_next(struct hsp_sources *sources);
  */
 enum hs_status hsp_sources_keep(struct hsp_sources *sources,
                                 struct hs_error *err) HS_MUST_CHECK;
+
+/* How many files may not be opened, as of the last look and the heads since; `err`: the
+ * first of them and why. They are tried again with each look. */
+size_t hsp_sources_unread(const struct hsp_sources *sources, struct hs_error *err);
 
 /* Lines that were no lines of an export, or too long, or cut. */
 uint64_t hsp_sources_skipped(const struct hsp_sources *sources);

@@ -101,10 +101,10 @@ class Exporter:
         assert not check or done.returncode == 0, done
         return done
 
-    def start(self, *options, env=None, wait=True, preexec=None):
+    def start(self, *options, env=None, wait=True, preexec=None, wrap=lambda command: command):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                self.command(*options), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                wrap(self.command(*options)), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd="/", env=programs.environment(env), preexec_fn=preexec)
         if wait:  # its very first look decides what is new
             wait_for("it has begun", self.has_begun)

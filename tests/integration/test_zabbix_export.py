@@ -115,6 +115,69 @@ def test_a_recovery_before_its_problem(exporter):
     assert len({event.payload["monitor"]["id"] for event in told.values()}) == 1
 
 
+def late(exporter, problemid):
+    """(kind, monitor) of the events that are of this problem, in the order of time."""
+    found = {event.id: event for event in exporter.events()
+             if event.details["event_id"] == str(problemid)}
+    return [(event.kind, event.monitor)
+            for event in sorted(found.values(),
+                                key=lambda e: (e.all["time"], e.all["sequence"]))]
+
+
+def test_a_problem_that_comes_after_its_recovery_was_told(exporter):
+    """Told by its number, as the name is not known; then both are told, so that there is no
+    incident without an end. It is remembered over restarts."""
+    one, two = exporter.writer(), exporter.writer("problems-history-syncer-2")
+    two.lines(recovery(11, 10, clock=BASE + 60), recovery(21, 20, clock=BASE + 60))
+    exporter.once("--from-start")
+    assert late(exporter, 10) == [("recovery", "problem 10")]
+    exporter.once()
+    one.lines(problem(10, clock=BASE), problem(20, severity=1, clock=BASE), problem(30))
+    done = exporter.once("--min-severity", "2")
+    assert "after its recovery" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert late(exporter, 10) == [("incident", "Web is down"), ("recovery", "problem 10"),
+                                  ("recovery", "Web is down")]
+    assert late(exporter, 20) == [("recovery", "problem 20")]
+    down, up = [e for e in exporter.events() if e.monitor == "Web is down"
+                and e.details["event_id"] == "10"]
+    assert down.payload["monitor"]["id"] == up.payload["monitor"]["id"]
+    assert up.payload["check_result"]["timestamp"] == utc(BASE + 60)
+    assert up.details["recovery_event_id"] == "11"
+    assert len({e.id for e in exporter.events()}) == len(exporter.events()) == 5
+    count = len(exporter.events())
+    one.lines(recovery(31, 30))
+    assert exporter.once().stderr == ""
+    assert len(exporter.events()) == count + 1
+
+
+def test_such_a_problem_by_one_that_stays(exporter):
+    exporter.start("--from-start")
+    one, two = exporter.writer(), exporter.writer("problems-history-syncer-2")
+    two.lines(recovery(11, 10, clock=BASE + 60))
+    wait_for("it is told by its number", lambda: late(exporter, 10), timeout=40)
+    exporter.kill()
+    exporter.start()
+    one.lines(problem(10, clock=BASE))
+    wait_for("all of it", lambda: len(exporter.events()) == 3)
+    assert [kind for kind, monitor in late(exporter, 10) if monitor == "Web is down"] == [
+        "incident", "recovery"]
+
+
+def test_the_receiver_sees_an_end(exporter, receiver):
+    """Of what is told late, through the daemon, which takes one id for one event."""
+    exporter.hooks.endpoint(receiver=receiver).write()
+    exporter.hooks.start()
+    one, two = exporter.writer(), exporter.writer("problems-history-syncer-2")
+    two.lines(recovery(11, 10, clock=BASE + 60))
+    exporter.once("--from-start")
+    wait_for("the early one", lambda: len(receiver.accepted()) == 1)
+    one.lines(problem(10, clock=BASE))
+    exporter.once()
+    wait_for("the late ones", lambda: len(receiver.accepted()) == 3)
+    assert [(request.monitor, request.state) for request in receiver.accepted()] == [
+        ("problem 10", "UP"), ("Web is down", "DOWN"), ("Web is down", "UP")]
+
+
 def test_one_recovery_of_several_problems(exporter):
     exporter.writer().lines(problem(1), problem(2, "Other"), recovery(3, 1), recovery(3, 2))
     exporter.once("--from-start")

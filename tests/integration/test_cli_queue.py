@@ -451,7 +451,9 @@ def test_moved_events_that_are_overtaken_are_stale(hooks, make_receiver):
     hooks.endpoint("new", receiver=new).write()
     hooks.start()
     hooks.generate(1, first=1)
-    wait_for("the newer one", lambda: new.accepted())
+    # It is under way until the daemon has the answer and has written it down.
+    wait_for("the newer one", lambda: hooks.endpoint_status("new").get("sent") == 1
+             and hooks.endpoint_status("new")["in_flight"] == 0)
     done = hooks.control("move", "old", "new")
     assert done.returncode == 1 and counted(done) == {"moved": 0, "stale": 1}
     assert len(hooks.files("queue/old")) == 1

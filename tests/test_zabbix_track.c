@@ -110,6 +110,21 @@ static void test_order(void **state) {
     }
 }
 
+/* Other rules change nothing by themselves: a late value is not counted by them together
+ * with those of before. */
+static void test_other_rules(void **state) {
+    (void)state;
+    begin(1, 1);
+    add_all("U1 D20");
+    rules.failures = 5;
+    assert_false(add(10 * SECOND_NS, true));
+    assert_string_equal(told, "D");
+    add_all("D30 U28 U40 D41 D42 D43 D45");
+    assert_string_equal(told, "DU");
+    add_all("D44");
+    assert_string_equal(told, "DUD");
+}
+
 /* A nanosecond apart is apart. */
 static void test_nanoseconds(void **state) {
     (void)state;
@@ -275,10 +290,11 @@ static void test_keeping(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),    cmocka_unit_test(test_nanoseconds),
-        cmocka_unit_test(test_shuffled), cmocka_unit_test(test_too_old),
-        cmocka_unit_test(test_marks),    cmocka_unit_test(test_repeat),
-        cmocka_unit_test(test_future),   cmocka_unit_test(test_keeping),
+        cmocka_unit_test(test_order),       cmocka_unit_test(test_other_rules),
+        cmocka_unit_test(test_nanoseconds), cmocka_unit_test(test_shuffled),
+        cmocka_unit_test(test_too_old),     cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_repeat),      cmocka_unit_test(test_future),
+        cmocka_unit_test(test_keeping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

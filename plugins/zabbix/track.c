@@ -144,6 +144,13 @@ static void settle_late(struct hsp_track *track, const struct recount *before,
     result->remember = result->count > 0 || track->monitor.state != had;
 }
 
+/* All points become part of the base: a late value counts no more. */
+static void begin_anew(struct hsp_track *track) {
+    track->floor_ns = hsp_track_last_ns(track);
+    track->base = track->monitor;
+    track->count = 0;
+}
+
 static void add_late(struct hsp_track *track, const struct hsp_monitor_rules *rules,
                      const struct hsp_point *point, const struct hsp_clock *now,
                      struct hsp_track_result *result) {
@@ -157,12 +164,17 @@ static void add_late(struct hsp_track *track, const struct hsp_monitor_rules *ru
     if (is_known || point->time_ns <= track->floor_ns ||
         (at == 0 && track->count == HSP_TRACK_POINTS))
         return;
-    result->taken = true;
     if (track->count == HSP_TRACK_POINTS) {
         settle_oldest(track, rules, now);
         at--;
     }
     recount(&before, track, rules, now);
+    /* By these rules they do not lead to what was told: the rules are others now. */
+    if (before.monitor.state != track->monitor.state) {
+        begin_anew(track);
+        return;
+    }
+    result->taken = true;
     insert(track, at, point);
     recount(&after, track, rules, now);
     settle_late(track, &before, &after, point, now, result);

@@ -103,6 +103,7 @@ void rig_start(void) {
     assert_non_null(board);
     assert_int_equal(
         hsp_syncer_init(&rig_syncer, scratch_path("dir"), config, board, NULL), HS_OK);
+    hsp_syncer_look(&rig_syncer, hsp_clock_now().running_us); /* before it forks */
 }
 
 void rig_kill(void) {

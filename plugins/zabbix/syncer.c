@@ -86,7 +86,7 @@ static enum hs_status share(struct hsp_syncer *syncer, struct hsp_map *map,
     return HS_OK;
 }
 
-/* From the file. The first to see one tells of it. */
+/* From the file. It is told once, also where it cannot be read. */
 static void read_map(struct hsp_syncer *syncer) {
     struct hs_error err = {0};
     struct hsp_map map = {0};
@@ -98,7 +98,7 @@ static void read_map(struct hsp_syncer *syncer) {
     if (text == NULL)
         status = hsp_fail_errno(&err, HS_E_IO, "read");
     const uint64_t stamp = text == NULL ? 1 : stamp_of(&info);
-    if (atomic_exchange(&syncer->board->map.stamp, stamp) == stamp)
+    if (atomic_load(&syncer->board->map.stamp) == stamp)
         goto out;
     if (status == HS_OK)
         status = hsp_map_parse(&map, text, length, say, syncer, &err);
@@ -110,6 +110,8 @@ static void read_map(struct hsp_syncer *syncer) {
     else
         hsp_hostlog(HSP_HOSTLOG_NOTICE, "%s: %zu items are monitors", syncer->map_path,
                     map.count);
+    /* At the end: who is killed before has not done it. */
+    atomic_store(&syncer->board->map.stamp, stamp);
 
 out:
     free(text);

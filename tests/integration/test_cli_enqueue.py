@@ -112,6 +112,7 @@ def test_keys_beside(main, receiver):
     for _ in range(2):  # the same id: once
         assert enqueue(main, "--json", lines=[line]).stdout == event + "\n"
     main.wait_journal("folded", id=event)
+    main.wait_journal("delivered", id=event)  # which may be written behind the other
     assert [r.id for r in receiver.snapshot()] == [event]
 
 
